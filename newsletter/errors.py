@@ -7,6 +7,7 @@
     │   ├── IssueError                  an issue file
     │   └── TemplateError               a template of the theme
     ├── InputError                  65  other input that cannot be used: a list, a name that nothing has
+    │   └── UnrenderableError           one recipient's message cannot be made; the others can
     ├── ConfigError                 78  newsletter.toml, the environment, a secret
     ├── NotAllowedError              1  a rule refuses what was asked: not approved, changed since, held
     ├── RelayUnavailableError       69  no relay can be reached, or it does not let us in
@@ -35,15 +36,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Say one mistake: where it stands, what was found, and what may stand there instead."""
+    """Say one mistake: where it stands, what was found, and what may stand there instead.
+
+    ``rule`` is the id of the rule that found it, ``""`` where rules have no ids.
+    """
 
     message: str
     place: Place | None = None
     hint: str = ""
+    rule: str = ""
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
-        return f"{where}{self.message}" + (f" ({self.hint})" if self.hint else "")
+        rule = f" [{self.rule}]" if self.rule else ""
+        return f"{where}{self.message}{rule}" + (f" ({self.hint})" if self.hint else "")
 
 
 class NewsletterError(Exception):
@@ -68,6 +74,10 @@ class TemplateError(ProblemsError):
 
 class InputError(NewsletterError):
     """Raise for input that cannot be used: a list, a file, a name that nothing has."""
+
+
+class UnrenderableError(InputError):
+    """Raise where one recipient's values cannot make a message; the run records it for that row and goes on."""
 
 
 class ConfigError(NewsletterError):

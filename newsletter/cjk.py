@@ -1,0 +1,81 @@
+"""Make Markdown work in Chinese, Japanese and Korean text: emphasis beside full-width punctuation, joined lines.
+
+The one published plugin for this refuses markdown-it-py 4, hence these few rules of our own (docs/notes/markdown.md).
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.parser_inline import ParserInline
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType
+
+
+def is_cjk(character: str) -> bool:
+    """Tell whether ``character`` is Chinese, Japanese or Korean: East Asian width W, F or H, but no emoji (UAX #11)."""
+    wide = bool(character) and unicodedata.east_asian_width(character) in "WFH"
+    return wide and unicodedata.category(character) != "So"
+
+
+def is_spaceless(character: str) -> bool:
+    """Tell whether ``character`` belongs to a script that puts no spaces between words: CJK but Korean."""
+    return is_cjk(character) and not "\uac00" <= character <= "\ud7a3"
+
+
+def join_lines(children: "Sequence[Token]") -> None:
+    """Drop the line breaks inside Chinese and Japanese text of one paragraph: HTML would show each as a space."""
+    for before, part, after in zip(children, children[1:], children[2:], strict=False):
+        if part.type != "softbreak" or before.type != "text" or after.type != "text":
+            continue
+        if is_spaceless(before.content[-1:]) and is_spaceless(after.content[:1]):
+            part.type, part.content = "text", ""
+
+
+def inline_parser(original: "ParserInline") -> "ParserInline":
+    """Return an inline parser with the rules of ``original`` whose emphasis works beside CJK punctuation.
+
+    CommonMark's flanking rules (section 6.2) take ``「`` and ``。`` for punctuation that wants a space outside, which
+    these languages do not write: ``**「重要」**です`` stays literal. By the CommonMark CJK-friendly amendment, CJK
+    punctuation counts as a letter, and a CJK character outside does what a space would. Korean particles right behind
+    ``**…)**`` work by the same rule.
+    """
+    from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
+    from markdown_it.parser_inline import ParserInline
+    from markdown_it.rules_inline.state_inline import Scanned, StateInline
+
+    def is_space(character: str) -> bool:
+        return not character or isWhiteSpace(ord(character))
+
+    def is_punctuation(character: str) -> bool:
+        return bool(character) and (isMdAsciiPunct(ord(character)) or isPunctChar(character))
+
+    class CjkState(StateInline):
+        def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
+            end = start
+            while end < self.posMax and self.src[end] == self.src[start]:
+                end += 1
+            before, after = self.src[max(start - 1, 0) : start], self.src[end : self.posMax][:1]
+            punct_before = is_punctuation(before) and not is_cjk(before)
+            punct_after = is_punctuation(after) and not is_cjk(after)
+            open_before = is_space(before) or punct_before or is_cjk(before)
+            open_after = is_space(after) or punct_after or is_cjk(after)
+            left = not is_space(after) and (not punct_after or open_before)
+            right = not is_space(before) and (not punct_before or open_after)
+            can_open = left and (canSplitWord or not right or is_punctuation(before))
+            can_close = right and (canSplitWord or not left or is_punctuation(after))
+            return Scanned(can_open, can_close, end - start)
+
+    class CjkInline(ParserInline):
+        def parse(self, src: str, md: "MarkdownIt", env: "EnvType", tokens: "list[Token]") -> "list[Token]":
+            state = CjkState(src, md, env, tokens)
+            self.tokenize(state)
+            for rule in self.ruler2.getRules(""):
+                rule(state)
+            return state.tokens
+
+    parser = CjkInline()
+    parser.ruler, parser.ruler2 = original.ruler, original.ruler2
+    return parser

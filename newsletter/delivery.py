@@ -21,10 +21,10 @@ TRANSMITTING
     subscriber's consent and the send still stand. The dot may be on the wire or not; nobody can tell after a crash.
     Repair: LOSE to IN_DOUBT. A connection has one such row at most, which bounds what may repeat.
 IN_DOUBT
-    Sent to the final dot, answer unknown; ``doubts`` counts how often, and that mark survives every later state. A crash
-    changes nothing. Who repairs: the policy ``resend`` (RESEND, once for a row: mail **may repeat**, under the same
-    Message-ID), or under ``hold`` an operator with evidence (SETTLE: it arrived; RESEND: it did not), or a bounce that
-    proves it arrived at a server (BOUNCE).
+    Sent to the final dot, answer unknown; ``doubts`` counts how often, and that mark survives every later state. A
+    crash changes nothing. Who repairs: the policy ``resend`` (RESEND, once for a row: mail **may repeat**, under the
+    same Message-ID), or under ``hold`` an operator with evidence (SETTLE: it arrived; RESEND: it did not), or a bounce
+    that proves it arrived at a server (BOUNCE).
 SENT
     The relay answered 2yz to the dot and the answer is durable. A crash between that answer and its commit leaves
     TRANSMITTING, hence doubt, and nothing here. Mail does not repeat.
@@ -32,8 +32,8 @@ FAILED
     Refused for good, or deferred until it was given up, or expired before its turn. A crash changes nothing. RESEND on
     an operator's word. Mail does not repeat: no 2yz was ever seen, save where ``doubts`` says otherwise.
 BOUNCED
-    Accepted, or in doubt, and later returned by a DSN. The row keeps its former state, to which UNDO takes it back where
-    the DSN proves false. Mail does not repeat.
+    Accepted, or in doubt, and later returned by a DSN. The row keeps its former state, to which UNDO takes it back
+    where the DSN proves false. A crash changes nothing. Mail does not repeat.
 SKIPPED
     Never to be sent: the subscriber left or was suppressed before the mark, the message could not be rendered, or the
     send was cancelled. Final. Mail does not repeat.
@@ -59,7 +59,7 @@ CANCELLED
 
 import datetime as dt
 import enum
-import zlib
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -330,7 +330,7 @@ class Account:
 # ---------------------------------------------------------------------------------------------------------------------
 
 _HARD = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "7.17", "7.18"})
-"""Enhanced status without its class, about an address that is bad for good: RFC 3463 section 3.2, RFC 7505, RFC 7293."""
+"""Enhanced status without its class, of an address that is bad for good: RFC 3463 section 3.2, RFC 7505, RFC 7293."""
 
 _SENDER = frozenset({"1.7", "1.8", "3.4"})
 """Single codes that are about us: bad sender address (RFC 3463 section 3.2), message too big for the system (3.4)."""
@@ -467,5 +467,5 @@ def next_attempt(attempts: int, now: dt.datetime, key: str) -> dt.datetime | Non
     if sum(_WAITS_MIN[:attempts]) + extra * _WAITS_MIN[-1] > _GIVE_UP_MIN:
         return None
     wait_min = _WAITS_MIN[min(attempts, len(_WAITS_MIN)) - 1]
-    share = zlib.crc32(f"{attempts}:{key}".encode()) / 0xFFFFFFFF
+    share = int.from_bytes(hashlib.sha256(f"{attempts}:{key}".encode()).digest()[:4]) / 0xFFFFFFFF
     return now + dt.timedelta(minutes=wait_min * (1 - _JITTER + 2 * _JITTER * share))

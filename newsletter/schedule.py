@@ -22,10 +22,10 @@ class Verdict(enum.StrEnum):
 def local_instant(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime:
     """Return the UTC instant of the naive wall time ``wall`` in ``zone``.
 
-    Where clocks are put forward, a wall time that no clock shows (a *gap*) is read with the offset before the change: at
-    02:30 in a gap from 02:00 to 03:00 the clocks show 03:30. Where they are put back, a wall time that is shown twice (a
-    *fold*) means the first. This is the rule of iCalendar (RFC 5545 section 3.3.5): each wall time has one instant, none
-    is skipped. ``wall.fold`` is ignored.
+    Where clocks are put forward, a wall time that no clock shows (a *gap*) is read with the offset before the change:
+    at 02:30 in a gap from 02:00 to 03:00 the clocks show 03:30. Where they are put back, a wall time that is shown
+    twice (a *fold*) means the first. This is the rule of iCalendar (RFC 5545 section 3.3.5): each wall time has one
+    instant, none is skipped. ``wall.fold`` is ignored.
 
     Raises ValueError for a wall time with an offset of its own, and for one outside the years 1 to 9999 in UTC.
     """

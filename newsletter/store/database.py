@@ -1,0 +1,127 @@
+"""Say how a query is run, apart from what it means: named queries, bound parameters, transactions, instants.
+
+``Database`` is the interface; ``sqlite`` implements it. Every query stands in a ``.sql`` file beside this module, in the
+format of aiosql, with one statement a name::
+
+    -- name: claim_delivery
+    -- move: CLAIM
+    UPDATE deliveries SET state = {to}, owner = :owner WHERE send_id = :send AND subscriber_id = :subscriber
+       AND state = {from}
+
+A ``move`` line makes one query for each move of the event in ``delivery.TABLE`` (or, with ``send``, in ``SEND_TABLE``),
+with the states of the table put for ``{from}`` and ``{to}``: no state is ever set but along the table, by
+compare-and-set. Their names carry the state they start from, ``claim_delivery@pending`` (for UNDO, which always starts from
+the same, the one it leads to). Values always travel as bound parameters.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from newsletter.delivery import SEND_TABLE, Event, SendEvent, moves
+
+Row = tuple[Any, ...]
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SQL_FOLDER = Path(__file__).parent
+
+
+class Database(Protocol):
+    """Run named queries; every method raises StoreUnavailableError or StoreError, never an error of the driver."""
+
+    where: str
+    """Name the database as messages may show it: a path, or a URL without its password."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Open a transaction that writes; commit at the end of the block, roll back on any exception. May be nested."""
+
+    def rows(self, name: str, /, **parameters: object) -> list[Row]:
+        """Return all rows of the query."""
+
+    def row(self, name: str, /, **parameters: object) -> Row | None:
+        """Return the first row of the query, or None."""
+
+    def change(self, name: str, /, **parameters: object) -> int:
+        """Run a statement that writes, and return how many rows it touched."""
+
+    def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
+        """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
+
+    def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Values
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def to_micros(instant: dt.datetime) -> int:
+    """Return an aware instant as microseconds since 1970 in UTC; raise ValueError for a naive one."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone; the store takes aware instants only")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def to_micros_or_none(instant: dt.datetime | None) -> int | None:
+    """Return ``to_micros(instant)``, or None for None."""
+    return None if instant is None else to_micros(instant)
+
+
+def from_micros(micros: int) -> dt.datetime:
+    """Return the instant, in UTC, that lies ``micros`` microseconds after 1970."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def from_micros_or_none(micros: int | None) -> dt.datetime | None:
+    """Return ``from_micros(micros)``, or None for None."""
+    return None if micros is None else from_micros(micros)
+
+
+def storable(text: str) -> str:
+    """Return ``text`` with NUL and lone surrogates, which no database keeps, replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Named queries
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def load_queries(folder: Path = _SQL_FOLDER) -> dict[str, str]:
+    """Read every query of the ``.sql`` files in ``folder``, moves expanded; raise ValueError for a name given twice."""
+    queries: dict[str, str] = {}
+    for path in sorted(folder.glob("*.sql")):
+        for name, sql in parse_queries(path.read_text(encoding="utf-8")):
+            if name in queries:
+                raise ValueError(f"{path}: the query '{name}' is defined twice")
+            queries[name] = sql
+    return queries
+
+
+def parse_queries(text: str) -> Iterator[tuple[str, str]]:
+    """Return name and SQL of each query in ``text``, in order; what stands before the first name is a comment."""
+    for block in re.split(r"^-- name: *", text, flags=re.MULTILINE)[1:]:
+        name, _, body = block.partition("\n")
+        lines = body.split("\n")
+        events = [line.removeprefix("-- move:").split() for line in lines if line.startswith("-- move:")]
+        sql = "\n".join(line for line in lines if not line.startswith("--")).strip()
+        if not events:
+            yield name.strip(), sql
+        for words in events:
+            yield from _moved(name.strip(), sql, words)
+
+
+def _moved(name: str, sql: str, words: list[str]) -> Iterator[tuple[str, str]]:
+    """Return one query for each move of the event named by ``words``: ``[EVENT]`` or ``["send", EVENT]``."""
+    for start, end in _send_moves(words[1]) if words[0] == "send" else moves(Event[words[0]]):
+        label = end if words == [Event.UNDO.name] else start
+        yield f"{name}@{label}", sql.replace("{from}", f"'{start}'").replace("{to}", f"'{end}'")
+
+
+def _send_moves(event: str) -> list[tuple[str, str]]:
+    return [(start, end) for (start, known), end in SEND_TABLE.items() if known is SendEvent[event]]

@@ -1,0 +1,230 @@
+"""Hold the values that go into and come out of the store; nothing here reads or writes it.
+
+Every instant is an aware datetime; what comes out of the store is in UTC. Numbers named ``…_id`` are the store's own.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from newsletter.delivery import Delivery, Outcome, SendState, State
+from newsletter.model import Reply
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The list
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberList:
+    """Name one list of the newsletter."""
+
+    list_id: int
+    name: str
+    title: str
+
+
+class SubscriptionState(enum.StrEnum):
+    """Name where a subscriber stands on one list."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+    REMOVED = "removed"
+
+
+class Change(enum.StrEnum):
+    """Say what adding a subscriber did; ``SUPPRESSED`` and ``LEFT`` are refusals, and nothing was written."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SUPPRESSED = "suppressed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubscriber:
+    """Describe one person to add; ``address`` is normalised (``addresses.parse_address``).
+
+    ``""`` and an attribute that is not named leave what the store holds.
+    """
+
+    address: str
+    name: str = ""
+    language: str = ""
+    time_zone: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """Show one subscriber on one list; an erased person has neither address nor name."""
+
+    subscriber_id: int
+    list_id: int
+    address: str | None
+    name: str
+    language: str
+    time_zone: str
+    attributes: Mapping[str, str]
+    state: SubscriptionState
+    origin: str
+    joined_at: dt.datetime
+    changed_at: dt.datetime
+
+
+class SuppressionReason(enum.StrEnum):
+    """Say why an address must never be mailed."""
+
+    HARD_BOUNCE = "hard bounce"
+    COMPLAINT = "complaint"
+    REQUEST = "request"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Say why and since when an address is suppressed; ``note`` is free text without an address."""
+
+    reason: SuppressionReason
+    since: dt.datetime
+    note: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Issues as the store knows them
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredApproval:
+    """Keep what an editor approved: the source digest and the text of the issue file at that moment."""
+
+    issue: str
+    source_digest: str
+    text: str
+    by: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueFile:
+    """Remember what the front matter of an issue file said, until the file's time or size changes.
+
+    ``verdict`` is free text of whoever reads the file (``"due"``, ``"draft"``, …); the store does not look at it.
+    """
+
+    name: str
+    mtime_ns: int
+    size: int
+    send_at: dt.datetime | None
+    verdict: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sends and deliveries
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendPlan:
+    """Ask for a send: whom, and which edition each gets.
+
+    ``editions`` maps a language tag to an edition id, ``""`` to the one for everybody else; a subscriber of ``zh-Hant-TW``
+    gets ``zh-Hant-TW``, else ``zh-Hant``, else ``zh``, else ``""``. A person on several of the lists gets one delivery, by
+    the first of ``list_ids`` that has them.
+    """
+
+    issue: str
+    list_ids: tuple[int, ...]
+    editions: Mapping[str, int]
+    source_digest: str
+    kind: str = "issue"
+    send_at: dt.datetime | None = None
+    not_after: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Show one send; ``reason`` says why it is held, paused or cancelled."""
+
+    send_id: int
+    issue: str
+    kind: str
+    state: SendState
+    reason: str
+    source_digest: str
+    send_at: dt.datetime | None
+    not_after: dt.datetime | None
+    planned: int
+    planned_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Report what became of a claimed row.
+
+    ``marked`` says whether the row was marked as transmitting: False for what happened before the dot. ``reply`` is None
+    where no answer came (LOSE). ``retry_at`` overrides the schedule of a deferral.
+    """
+
+    delivery: Delivery
+    outcome: Outcome
+    reply: Reply | None = None
+    marked: bool = True
+    retry_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Say which rows one commit marked, and which results found their row no longer in this run's hands."""
+
+    marked: frozenset[int] = frozenset()
+    unrecorded: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Count what dead owners left: rows released unsent, and rows now in doubt."""
+
+    released: int = 0
+    doubted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """Show one row of the ledger for a report; ``address`` is None for an erased person.
+
+    ``reply`` is the last one that was recorded; ``reason`` says why without a reply (expired, could not be rendered, …).
+    """
+
+    send_id: int
+    subscriber_id: int
+    edition_id: int
+    address: str | None
+    domain: str
+    state: State
+    doubts: int
+    attempts: int
+    next_attempt_at: dt.datetime | None
+    reply: Reply | None
+    reason: str
+    changed_at: dt.datetime
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The store itself
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Tell one store from its copies: its own id, the host it belongs to (``""`` before the first send), its epoch."""
+
+    store_id: str
+    host_id: str
+    epoch: int

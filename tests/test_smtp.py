@@ -1,0 +1,502 @@
+"""The SMTP edge against a real server that misbehaves by name: what each breakdown is taken for."""
+
+import threading
+import time
+
+import pytest
+from certificates import make_certificate
+from hypothesis import given
+from hypothesis import strategies as st
+from smtp_server import FEATURES, SmtpServer
+
+from newsletter.config import SmtpSection
+from newsletter.errors import ConfigError, InputError, RelayUnavailableError
+from newsletter.model import Envelope, Message, Reply, Stage
+from newsletter.smtp import DOT_TIMEOUT, Answer, Connection, Lost, Withheld, open_transport, parse_reply
+
+CONTENT = b"Subject: hello\r\n\r\nGood morning.\r\n"
+PLAIN = tuple(feature for feature in FEATURES if feature != "PIPELINING")
+BIG = CONTENT + b"x" * 76 + b"\r\n" + (b"y" * 76 + b"\r\n") * 200_000
+"""More than the socket buffers hold, so that a server that stops reading is noticed before the dot."""
+
+
+def message(to="ann@example.org", content=CONTENT, mail_from="bounces@news.example.org"):
+    return Message(Envelope(mail_from, to), "<1@news.example.org>", content)
+
+
+def section(server, **changes):
+    return SmtpSection(
+        **{"host": server.host, "port": server.port, "security": "none", "helo": "client", "timeout": 20} | changes
+    )
+
+
+def transact(server, *messages, before_dot=lambda: True, dot_timeout=20, **changes) -> list[Answer]:
+    with open_transport(section(server, **changes), dot_timeout=dot_timeout) as connection:
+        connection._dot_timeout = dot_timeout
+        return [connection.transact(each, before_dot) for each in messages or [message()]]
+
+
+@pytest.fixture(params=["pipelined", "one by one"])
+def server(request):
+    with SmtpServer(features=FEATURES if request.param == "pipelined" else PLAIN) as server:
+        yield server
+
+
+# --- the transaction -----------------------------------------------------------------------------------------------
+
+
+def test_accepted_message_arrives_byte_for_byte(server):
+    content = b"Subject: x\r\n\r\n" + bytes(range(32, 127)) + b"\r\n" * 3
+    [reply] = transact(server, message(content=content))
+    assert reply == Reply(250, "2.0.0", "taken", Stage.DOT)
+    [accepted] = server.accepted
+    assert accepted.content == content
+    assert (accepted.mail_from, accepted.rcpt_to) == ("bounces@news.example.org", ("ann@example.org",))
+
+
+def test_many_messages_travel_over_one_connection(server):
+    replies = transact(server, *(message(f"r{number}@example.org") for number in range(20)))
+    assert [reply.code for reply in replies] == [250] * 20
+    assert server.sessions == 1
+    assert [each.rcpt_to for each in server.accepted] == [(f"r{number}@example.org",) for number in range(20)]
+
+
+def test_mark_comes_before_the_dot(server):
+    seen = []
+    transact(server, before_dot=lambda: seen.append(list(server.dotted)) or True)
+    assert seen == [[]]
+    assert len(server.dotted) == 1
+
+
+def test_withheld_dot_is_never_written(server):
+    with open_transport(section(server)) as connection:
+        assert connection.transact(message(), lambda: False) == Withheld()
+        assert not connection.is_open
+    server.stop()
+    assert server.dotted == []
+
+
+def test_failing_mark_passes_through_without_a_dot(server):
+    def before_dot():
+        raise OSError("disk full")
+
+    with open_transport(section(server)) as connection:
+        with pytest.raises(OSError, match="disk full"):
+            connection.transact(message(), before_dot)
+        assert not connection.is_open
+    server.stop()
+    assert server.dotted == []
+
+
+def test_refused_recipient_leaves_the_connection_usable(server):
+    server.refuse("bob@example.org", 550, "5.1.1 no such user")
+    server.defer("eve@example.org", 451, "4.7.1 come back")
+    bob, eve, ann = transact(server, message("bob@example.org"), message("eve@example.org"), message())
+    assert bob == Reply(550, "5.1.1", "no such user", Stage.RCPT)
+    assert eve == Reply(451, "4.7.1", "come back", Stage.RCPT)
+    assert ann.code == 250
+    assert server.sessions == 1
+    assert [each.rcpt_to for each in server.dotted] == [("ann@example.org",)]
+
+
+@pytest.mark.parametrize("stage", ["mail", "data", "dot"])
+def test_refusal_names_its_stage(server, stage):
+    server.say(stage, "550 5.7.1 not from you")
+    refused, accepted = transact(server, message(), message())
+    assert refused == Reply(550, "5.7.1", "not from you", Stage(stage))
+    assert accepted.code == 250
+    assert len(server.accepted) == 1
+
+
+def test_354_for_a_refused_recipient_is_answered_by_a_dot_that_accepts_nothing():
+    with SmtpServer() as server:
+        server.refuse("bob@example.org")
+        server.say("data", "354 go ahead all the same")
+        # The server reads the lone dot as a command, and answers it; then the next message must find it in step.
+        refused, accepted = transact(server, message("bob@example.org"), message())
+        assert (refused.code, refused.stage) == (550, Stage.RCPT)
+        assert accepted.code == 250
+        assert "." in server.commands
+
+
+def test_354_for_a_refused_sender_closes_without_a_dot():
+    with SmtpServer() as server:
+        server.say("mail", "550 5.7.1 not you")
+        server.say("rcpt", "250 ok")
+        server.say("data", "354 go ahead")
+        with open_transport(section(server)) as connection:
+            assert connection.transact(message(), lambda: True).stage is Stage.MAIL
+            assert not connection.is_open
+        assert "." not in server.commands
+
+
+def test_refused_reset_closes_and_keeps_the_refusal(server):
+    server.refuse("bob@example.org")
+    server.say("rset", "500 what?")
+    with open_transport(section(server)) as connection:
+        assert connection.transact(message("bob@example.org"), lambda: True).code == 550
+        assert not connection.is_open
+
+
+def test_refusal_in_hand_outlives_the_connection(server):
+    server.refuse("bob@example.org")
+    server.close_at("data" if "PIPELINING" in server.features else "rset")
+    [reply] = transact(server, message("bob@example.org"))
+    assert (reply.code, reply.stage) == (550, Stage.RCPT)
+
+
+def test_pipelining_writes_the_envelope_at_once():
+    with SmtpServer() as server:
+        server.stall_at("mail")
+        with open_transport(section(server, timeout=0.3)) as connection:
+            writes = []
+            write = connection._wire.write
+            connection._wire.write = lambda octets, seconds: writes.append(octets) or write(octets, seconds)
+            connection.transact(message(), lambda: True)
+        assert [write.count(b"\r\n") for write in writes] == [3]
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+def test_421_closes_at_any_stage(server, stage):
+    server.shut_at(stage)
+    with open_transport(section(server)) as connection:
+        reply = connection.transact(message(), lambda: True)
+        assert (reply.code, reply.enhanced, reply.stage) == (421, "4.3.2", Stage(stage))
+        assert not connection.is_open
+
+
+def test_421_between_messages_answers_the_next_mail(server):
+    server.say("dot", "250 2.0.0 taken", "421 4.4.2 too many messages")
+    first, second = transact(server, message(), message())
+    assert first.code == 250
+    assert (second.code, second.stage) == (421, Stage.MAIL)
+
+
+def test_multi_line_reply_is_one_reply(server):
+    server.say("dot", "550-5.7.1 we do not", "550-5.7.1 like", "550 5.7.1 this")
+    [reply] = transact(server)
+    assert reply == Reply(550, "5.7.1", "we do not like this", Stage.DOT)
+
+
+def test_replies_in_single_octets_are_read(server):
+    server.split_replies()
+    assert [reply.code for reply in transact(server, message(), message())] == [250, 250]
+
+
+def test_lines_that_would_need_dot_stuffing_are_refused_before_anything_is_written(server):
+    for content in (b"A: b\r\n\r\n.\r\n", b".A: b\r\n", b"A: b\r\n\r\n.hidden\r\n", b"A: b\r\n\r\nno end"):
+        with pytest.raises(InputError, match="=2E"):
+            transact(server, message(content=content))
+    assert not any(command.startswith("MAIL") for command in server.commands)
+
+
+@pytest.mark.parametrize(
+    "address", ["a@example.org>\r\nRCPT TO:<b@example.org", "a b@example.org", "<a@example.org>", "a\x00@b", "\ud800@b"]
+)
+def test_address_that_would_leave_its_place_is_refused(server, address):
+    with pytest.raises(InputError, match="envelope"):
+        transact(server, message(address))
+    with pytest.raises(InputError, match="envelope"):
+        transact(server, message(mail_from=address))
+    assert not any(command.startswith("MAIL") for command in server.commands)
+
+
+def test_size_and_smtputf8_are_said_where_they_are_offered(server):
+    [reply] = transact(server, message("zoë@example.org"))
+    assert reply.code == 250
+    assert f"MAIL FROM:<bounces@news.example.org> SIZE={len(CONTENT)} SMTPUTF8" in server.commands
+    assert server.accepted[0].rcpt_to == ("zoë@example.org",)
+
+
+def test_address_beyond_ascii_without_smtputf8_is_refused_in_the_relays_place():
+    with SmtpServer(features=("8BITMIME",)) as server:
+        refused, accepted = transact(server, message("zoë@example.org"), message())
+        assert (refused.code, refused.enhanced, refused.stage) == (553, "5.6.7", Stage.RCPT)
+        assert "SMTPUTF8" in refused.text
+        assert accepted.code == 250
+        assert server.commands[1] == "MAIL FROM:<bounces@news.example.org>"
+
+
+# --- the connection is lost ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
+def test_lost_before_the_dot_is_proven_unsent(server, stage, fault):
+    getattr(server, fault)(stage)
+    [lost] = transact(server, timeout=0.5 if fault == "stall_at" else 20)
+    assert (lost.stage, lost.in_doubt) == (Stage(stage), False)
+    assert lost.reason
+    assert server.dotted == []
+
+
+@pytest.mark.parametrize("fault", ["drop_before_dot", "stall_at"])
+def test_lost_amid_the_message_is_proven_unsent(server, fault):
+    server.drop_before_dot() if fault == "drop_before_dot" else server.stall_at("body")
+    [lost] = transact(server, message(content=BIG), timeout=1, before_dot=lambda: pytest.fail("the mark was asked"))
+    assert (lost.stage, lost.in_doubt) == (Stage.DATA, False)
+    assert server.dotted == []
+
+
+@pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
+def test_lost_after_the_dot_is_in_doubt(server, fault):
+    getattr(server, fault)("dot")
+    [lost] = transact(server, dot_timeout=0.5 if fault == "stall_at" else 20)
+    assert (lost.stage, lost.in_doubt) == (Stage.DOT, True)
+    assert len(server.dotted) == 1
+
+
+def test_354_as_the_answer_to_the_dot_is_in_doubt(server):
+    server.say("dot", "354 again?")
+    assert transact(server)[0].in_doubt
+
+
+def test_answer_before_the_dot_refuses_the_message(server):
+    server.say("body", "552 5.3.4 too big")
+    spoken = threading.Event()
+    with open_transport(section(server)) as connection:
+        has_answer = connection._wire.has_answer
+
+        def wait_for_it() -> bool:
+            # What the server says early comes when it comes; here we let it.
+            while not (found := has_answer()):
+                time.sleep(0.005)
+            spoken.set()
+            return found
+
+        connection._wire.has_answer = wait_for_it
+        reply = connection.transact(message(), lambda: pytest.fail("the mark was asked"))
+        assert spoken.is_set()
+        assert reply == Reply(552, "5.3.4", "too big", Stage.DATA)
+        assert not connection.is_open
+
+
+def test_reply_that_drips_for_ever_ends_with_the_deadline(server):
+    server.drip_at("mail", 0.01)
+    [lost] = transact(server, timeout=0.5)
+    assert lost == Lost(Stage.MAIL, in_doubt=False, reason="no answer in time")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"x" * 100_000,
+        b"250-more\r\n" * 20_000,
+        b"250-a\r\n550 b\r\n",
+        b"abc\r\n",
+        b"999 no\r\n",
+        b"250\xa0ok\r\n",
+        b"\r\n",
+    ],
+    ids=["long line", "many lines", "two codes", "letters", "no class", "no space", "empty"],
+)
+def test_garbage_is_bounded_and_no_answer(server, octets):
+    server.garbage_at("mail", octets)
+    [lost] = transact(server)
+    assert (lost.stage, lost.in_doubt) == (Stage.MAIL, False)
+    assert len(lost.reason) < 600
+    assert lost.reason.isprintable()
+
+
+def test_final_dot_waits_ten_minutes_at_the_least(server):
+    with open_transport(section(server, timeout=1)) as connection:
+        assert connection._dot_timeout == DOT_TIMEOUT == 600
+    with open_transport(section(server, timeout=900)) as connection:
+        assert connection._dot_timeout == 900
+
+
+def test_silent_quit_is_no_error(server, monkeypatch):
+    monkeypatch.setattr("newsletter.smtp._QUIT_TIMEOUT", 0.2)
+    server.stall_at("quit")
+    assert transact(server)[0].code == 250
+
+
+# --- opening -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_verified_tls_and_login(certificate, security):
+    with SmtpServer(security=security, certificate=certificate, users={"me": "secret"}) as server:
+        [reply] = transact(
+            server, security=security, ca_file=str(certificate.ca_file), username="me", password="secret"
+        )
+        assert reply.code == 250
+        assert [command.split()[0].upper() for command in server.commands[:3]] == (
+            ["EHLO", "STARTTLS", "EHLO"] if security == "starttls" else ["EHLO", "AUTH", "MAIL"]
+        )
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_unknown_authority_is_not_accepted(certificate, security):
+    with SmtpServer(security=security, certificate=certificate, users={"me": "secret"}) as server:
+        with pytest.raises(RelayUnavailableError, match=r"certificate is not accepted.*ca_file"):
+            transact(server, security=security, username="me", password="secret")
+        assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"host": "other.example.org"}, "mismatch"), ({"expired": True}, "expired")]
+)
+def test_bad_certificate_is_not_accepted(tmp_path, changes, words):
+    bad = make_certificate(tmp_path, **changes)
+    with SmtpServer(security="starttls", certificate=bad) as server, pytest.raises(RelayUnavailableError, match=words):
+        transact(server, security="starttls", ca_file=str(bad.ca_file))
+
+
+def test_stripped_starttls_is_never_a_downgrade():
+    with SmtpServer(users={"me": "secret"}) as server:
+        with pytest.raises(RelayUnavailableError, match=r'does not offer STARTTLS; set .* security = "tls"'):
+            transact(server, security="starttls", username="me", password="secret")
+        assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
+
+
+def test_refused_starttls_is_never_a_downgrade(certificate):
+    with SmtpServer(security="starttls", certificate=certificate) as server:
+        server.say("starttls", "454 4.7.0 not now")
+        with pytest.raises(RelayUnavailableError, match="refuses STARTTLS: '454"):
+            transact(server, security="starttls")
+
+
+def test_plain_text_behind_starttls_is_not_taken_over(certificate):
+    with SmtpServer(security="starttls", certificate=certificate) as server:
+        server.say("starttls", "220 go ahead", "250-injected", "250 AUTH PLAIN")
+        with pytest.raises(RelayUnavailableError, match="plain text follows"):
+            transact(server, security="starttls", ca_file=str(certificate.ca_file))
+
+
+def test_tls_to_a_port_that_speaks_none(certificate):
+    with SmtpServer() as server, pytest.raises(RelayUnavailableError, match=r"no TLS.*port and security"):
+        transact(server, security="tls")
+
+
+@pytest.mark.parametrize("stage", ["connect", "ehlo", "starttls", "handshake", "auth"])
+@pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
+def test_relay_that_fails_while_opening_is_unavailable(certificate, stage, fault):
+    with SmtpServer(security="starttls", certificate=certificate, users={"me": "secret"}) as server:
+        getattr(server, fault)(stage, times=None)
+        with pytest.raises(RelayUnavailableError, match=f"{server.host}:{server.port}: "):
+            transact(
+                server,
+                security="starttls",
+                ca_file=str(certificate.ca_file),
+                username="me",
+                password="secret",
+                timeout=0.5 if fault == "stall_at" else 20,
+            )
+        assert server.dotted == []
+
+
+def test_nobody_listens():
+    with SmtpServer() as server:
+        server.stop()
+        with pytest.raises(RelayUnavailableError, match="cannot connect: Connection refused; check"):
+            transact(server)
+
+
+def test_host_without_an_address():
+    with pytest.raises(RelayUnavailableError, match="cannot connect"):
+        open_transport(SmtpSection(host="relay.invalid", security="none", timeout=5))
+
+
+def test_busy_banner_is_unavailable(server):
+    server.say("connect", "554 5.3.2 no service")
+    with pytest.raises(RelayUnavailableError, match=r"'554 5.3.2 no service'; try again later"):
+        transact(server)
+
+
+def test_refused_login_says_what_to_check(certificate):
+    with SmtpServer(security="tls", certificate=certificate, users={"me": "secret"}) as server:
+        with pytest.raises(RelayUnavailableError, match=r"refuses our login: '535 .*check username") as caught:
+            transact(server, security="tls", ca_file=str(certificate.ca_file), username="me", password="wr0ng")
+        assert "wr0ng" not in str(caught.value)
+
+
+def test_login_where_none_is_offered(server):
+    with pytest.raises(RelayUnavailableError, match="AUTH"):
+        transact(server, username="me", password="secret")
+
+
+def test_password_is_never_sent_in_the_clear_beyond_this_machine():
+    with pytest.raises(ConfigError, match='for all to read; set security to "starttls"'):
+        open_transport(SmtpSection(host="relay.example.org", security="none", username="me", password="secret"))
+
+
+def test_password_beyond_ascii_is_a_mistake_of_the_configuration():
+    with SmtpServer(users={"me": "secret"}) as server, pytest.raises(ConfigError, match="ASCII"):
+        transact(server, username="me", password="sécret")
+
+
+def test_password_comes_from_a_file(tmp_path):
+    (tmp_path / "smtp.password").write_text("secret\n")
+    with SmtpServer(users={"me": "secret"}) as server:
+        with open_transport(
+            section(server, username="me", password_file="smtp.password"), folder=tmp_path
+        ) as connection:
+            assert connection.transact(message(), lambda: True).code == 250
+        with pytest.raises(ConfigError, match=r"password_file: .*nothing.*correct its path"):
+            open_transport(section(server, username="me", password_file="nothing"), folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_unusable_ca_file_is_a_mistake_of_the_configuration(certificate, tmp_path, text):
+    if text:
+        (tmp_path / "own-ca.pem").write_text(text)
+    with (
+        SmtpServer(security="tls", certificate=certificate) as server,
+        pytest.raises(ConfigError, match=r"ca_file: .*own-ca.pem"),
+    ):
+        open_transport(section(server, security="tls", ca_file="own-ca.pem"), folder=tmp_path)
+
+
+@pytest.mark.parametrize(("security", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])
+def test_usual_ports(monkeypatch, security, port):
+    asked = []
+
+    def create_connection(address, timeout):
+        asked.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("newsletter.smtp.socket.create_connection", create_connection)
+    with pytest.raises(RelayUnavailableError, match=f"relay.example.org:{port}: "):
+        open_transport(SmtpSection(host="relay.example.org", security=security))
+    assert asked == [("relay.example.org", port)]
+
+
+def test_leaving_the_block_says_quit(server):
+    with open_transport(section(server)) as connection:
+        assert isinstance(connection, Connection)
+    assert not connection.is_open
+    server.stop()
+    assert server.commands[-1] == "QUIT"
+
+
+# --- replies as text -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "texts", "expected"),
+    [
+        (550, ["5.1.1 no such user"], ("5.1.1", "no such user")),
+        (550, ["no such user"], ("", "no such user")),
+        (550, ["4.1.1 odd"], ("", "4.1.1 odd")),
+        (250, ["2.0.0"], ("2.0.0", "")),
+        (250, ["1.2.3.4 is here"], ("", "1.2.3.4 is here")),
+        (550, ["5.7.1 a", "5.7.1 b", "c"], ("5.7.1", "a b c")),
+        (550, [], ("", "")),
+    ],
+)
+def test_enhanced_status_is_taken_out_of_the_text(code, texts, expected):
+    reply = parse_reply(code, texts, Stage.RCPT)
+    assert (reply.enhanced, reply.text) == expected
+
+
+@given(st.integers(200, 599), st.lists(st.text(), max_size=5))
+def test_any_text_makes_a_reply_of_bounded_length(code, texts):
+    reply = parse_reply(code, texts, Stage.DOT)
+    assert len(reply.text) <= 500
+    assert reply.enhanced == "" or reply.enhanced[0] == str(code)[0]

@@ -14,7 +14,7 @@ from typing import Literal
 CATALOGS = ("en", "fr", "zh_Hans")
 """Languages that have a catalog, as Babel names them; the first is the fallback."""
 
-KINDS = ("article", "audio", "event", "infographic", "interview", "paper", "podcast", "report", "tool", "video")
+KINDS = ("article", "audio", "brief", "event", "gallery", "infographic", "job", "podcast", "report", "video")
 """Kinds of an article that have a word; any other kind is shown as the editor wrote it."""
 
 WORDS = (

@@ -1,0 +1,337 @@
+"""Render an Issue to the HTML part of its edition: templates, MJML, content, inlined CSS, in this order.
+
+Content never passes through Jinja, MJML or a style sheet: it travels as opaque tokens and is put in where they came
+out. The text part is made elsewhere, from the same Issue. Nothing is read but templates, nothing is fetched.
+"""
+
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape, unescape
+from typing import Any
+
+import msgspec
+
+from newsletter.catalogs import Catalog, load_catalog
+from newsletter.config import Project, ThemeSection
+from newsletter.errors import ConfigError, IssueError, Place, Problem, TemplateError
+from newsletter.inliner import Inliner, inline_css, inliner_named, visible_words
+from newsletter.markup import ATTRIBUTE, IMG_TAG
+from newsletter.mjml import check_mjml, compile_mjml
+from newsletter.model import Article, Group, Image, Issue, Part, RichText, Slot, marker, part_of
+from newsletter.templating import (
+    Rendering,
+    Templates,
+    content_token,
+    replace_markers,
+    shipped_templates,
+    slot_token,
+)
+
+UNSUBSCRIBE_URL = Slot("unsubscribe_url")
+BROWSER_URL = Slot("browser_url")
+COLUMN = 536
+"""CSS pixels that the theme's text column is wide; no image of the content is shown wider."""
+
+_MAIN, _INLINE_CSS = "email/issue.mjml.j2", "email/inline.css"
+_SERIF = "Georgia, 'Times New Roman', {fallback}, serif"
+_SANS = "'Segoe UI', -apple-system, Roboto, 'Helvetica Neue', Arial, {fallback}, sans-serif"
+_SCRIPTS = {
+    # Fonts for scripts that the first fonts of a stack lack. Windows' serif for Chinese is no good in bold.
+    ("ltr", _SERIF): "'Songti SC', 'Noto Serif CJK SC', 'Microsoft YaHei'",
+    ("rtl", _SERIF): "'Noto Naskh Arabic', 'Geeza Pro'",
+    ("ltr", _SANS): "'PingFang SC', 'Microsoft YaHei'",
+    ("rtl", _SANS): "'Geeza Pro', Tahoma",
+}
+_FIRST_BLOCK = re.compile(
+    r"(\A|<(?:li|dd|blockquote|td|th)(?: [^>]*)?>)(\s*)<(p|ul|ol|dl|h[3-6]|blockquote|pre|table)(?=[ >])"
+)
+_INLINE_IMAGE_MAX = 160
+"""CSS pixels up to which an image of the content stays in its line, like a badge or an icon."""
+_REMOTE = re.compile(r"(https?:)?//", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """Say what the mail uses for an image: a URL (``https:`` or ``cid:``), and its own size in pixels where known."""
+
+    url: str
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedHtml:
+    """Hold the HTML part with its slots, the MJML it came from (its content as tokens), and seconds for each stage."""
+
+    html: Part
+    mjml: str
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compile:
+    """Hold what all stages of one compile share."""
+
+    issue: Issue
+    images: Mapping[str, ResolvedImage]
+    nonce: str
+    slots: tuple[Slot, ...]
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Add up the seconds of each stage."""
+
+    timings: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def stage(self, name: str) -> None:
+        """End the stage ``name``, which began where the last one ended."""
+        now = time.perf_counter()
+        self.timings[name] = now - self._since
+        self._since = now
+
+
+def render_html(
+    issue: Issue, project: Project, *, images: Mapping[str, ResolvedImage], inliner: Inliner | None = None
+) -> RenderedHtml:
+    """Render ``issue`` once; see ``Renderer.render``. For several issues of a project, keep a Renderer."""
+    return Renderer(project, inliner).render(issue, images)
+
+
+class Renderer:
+    """Render issues of one project; keeps compiled templates, style sheets and catalogs between issues."""
+
+    def __init__(self, project: Project, inliner: Inliner | None = None) -> None:
+        """Use the project's templates where it has some, the shipped ones elsewhere, and the configured inliner."""
+        self._config = project.config
+        self._inliner = inliner or inliner_named(project.config.theme.inliner)
+        self._templates = Templates(
+            (project.templates_dir, shipped_templates()),
+            project.root,
+            {
+                "article": lambda item: isinstance(item, Article),
+                "group": lambda item: isinstance(item, Group),
+                "rich_text": lambda item: isinstance(item, RichText),
+            },
+        )
+        self._catalogs: dict[str, Catalog] = {}
+
+    def render(self, issue: Issue, images: Mapping[str, ResolvedImage]) -> RenderedHtml:
+        """Return the HTML part of ``issue``; the same input gives the same bytes.
+
+        ``images`` maps an image's src, as written, to what the mail uses; absolute URLs may be missing from it. Slots
+        are the issue's own, ``UNSUBSCRIBE_URL`` and, where the newsletter has a site, ``BROWSER_URL``; whoever fills
+        them escapes each value for HTML, both kinds of quotes included. Raises TemplateError with file and line for a
+        mistake in a template, IssueError for an image without an entry.
+        """
+        clock = _Clock()
+        slots = (*issue.slots, UNSUBSCRIBE_URL, BROWSER_URL)
+        compile_ = _Compile(issue, images, _nonce(issue), slots)
+        context = self._context(compile_)
+        rendering = self._templates.render(_MAIN, context, compile_.nonce, slots)
+        css = self._templates.render(_INLINE_CSS, context, compile_.nonce, slots).text
+        clock.stage("templates")
+        check_mjml(rendering.text, rendering.place_at, content_token(compile_.nonce, 0)[:-2])
+        clock.stage("check")
+        html = compile_mjml(rendering.text)
+        clock.stage("mjml")
+        filled = _fill(html, rendering, compile_)
+        clock.stage("content")
+        inlined = inline_css(self._inliner, filled, css)
+        clock.stage("inline")
+        part = _finish(inlined, filled, compile_)
+        clock.stage("finish")
+        return RenderedHtml(part, rendering.text, clock.timings)
+
+    def _context(self, compile_: _Compile) -> dict[str, Any]:
+        """Return the names that templates know; docs/theming.md describes them."""
+        settings, theme = self._config.newsletter, self._config.theme
+        lang = compile_.issue.lang or settings.language
+        catalog = self._catalogs.setdefault(lang, load_catalog(lang))
+        direction = catalog.direction
+        start, end = ("left", "right") if direction == "ltr" else ("right", "left")
+        return {
+            "issue": compile_.issue,
+            "newsletter": {name: getattr(settings, name) for name in ("title", "tagline", "postal_address", "url")},
+            "theme": _theme(theme, direction),
+            "lang": lang,
+            "dir": direction,
+            "opposite": "rtl" if direction == "ltr" else "ltr",
+            "start": start,
+            "end": end,
+            "column": COLUMN,
+            "unsubscribe_url": UNSUBSCRIBE_URL,
+            "browser_url": BROWSER_URL if settings.url else "",
+            "logo": _logo(theme, settings.title, compile_.images),
+            "t": catalog.text,
+            "date": catalog.date,
+            "tags": lambda article: _tags(article, catalog),
+            "image": lambda image, width: _shown_image(image, width, compile_.images),
+        }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What templates are given
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _nonce(issue: Issue) -> str:
+    """Return letters and digits that no text of the issue can hold by chance: a digest of all of it."""
+    return "n" + hashlib.sha256(repr(issue).encode("utf-8", "backslashreplace")).hexdigest()[:20]
+
+
+def _theme(theme: ThemeSection, direction: str) -> dict[str, Any]:
+    """Return the settings of ``[theme]`` with whole font stacks: the configured fonts first, then the usual ones."""
+    sans = _SANS.format(fallback=_SCRIPTS[direction, _SANS])
+    serif = _SERIF.format(fallback=_SCRIPTS[direction, _SERIF])
+    return {
+        **msgspec.structs.asdict(theme),
+        "font": ", ".join(filter(None, (theme.font, serif))),
+        "heading_font": ", ".join(filter(None, (theme.heading_font, serif))),
+        "meta_font": sans,
+    }
+
+
+def _tags(article: Article, catalog: Catalog) -> tuple[str, ...]:
+    """Return an article's labels as written, and its kind in the catalog's words unless a label says it already."""
+    named = {label.casefold() for label in article.labels}
+    kind = article.kind if article.kind not in ("", "article", "brief") and article.kind not in named else ""
+    return (*([catalog.kind(kind)] if kind else []), *article.labels)
+
+
+def _logo(theme: ThemeSection, title: str, images: Mapping[str, ResolvedImage]) -> dict[str, Any] | None:
+    if not theme.logo:
+        return None
+    if theme.logo not in images and not _REMOTE.match(theme.logo):
+        raise ConfigError(f"[theme] logo: {theme.logo!r} was not found; write a path beside newsletter.toml, or a URL")
+    return _shown_image(Image(theme.logo, title, Place("newsletter.toml")), theme.logo_width, images)
+
+
+def _shown_image(image: Image, width: int, images: Mapping[str, ResolvedImage]) -> dict[str, Any]:
+    """Return url, alt, width and height (0 where it is not known) of ``image``, at most ``width`` CSS pixels wide."""
+    resolved = _resolve(image.src, image.place, images)
+    shown = min(width, resolved.width or width)
+    height = round(resolved.height * shown / resolved.width) if resolved.width and resolved.height else 0
+    return {"url": resolved.url, "alt": image.alt, "width": shown, "height": height}
+
+
+def _resolve(src: str, place: Place, images: Mapping[str, ResolvedImage]) -> ResolvedImage:
+    found = images.get(src)
+    if found is None and not _REMOTE.match(src):
+        problem = Problem(f"image {src!r} was not found", place, "write a path beside the issue, or an https URL")
+        raise IssueError([problem])
+    return found or ResolvedImage(src)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Content
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _fill(html: str, rendering: Rendering, compile_: _Compile) -> str:
+    """Put the content in for its tokens, each of which must stand in the text of ``html`` as often as in the source."""
+    token = re.compile(content_token(compile_.nonce, 0).replace("c0x", "c([0-9]+)x"))
+    expected = Counter(token.findall(rendering.text))
+    if expected != (shown := Counter(token.findall(" ".join(visible_words(html))))):
+        number = next(n for n in expected if expected[n] != shown[n])
+        place = rendering.place_at(rendering.text.index(content_token(compile_.nonce, int(number))))
+        problem = Problem("content is printed where it is not shown as text", place, "print it in mj-text or mj-raw")
+        raise TemplateError([problem])
+    return token.sub(lambda found: _content_html(rendering.contents[int(found[1])], compile_), html)
+
+
+def _content_html(text: RichText, compile_: _Compile) -> str:
+    """Return clean HTML as the mail shows it: images resolved, fields as tokens, the first block of each box marked."""
+    if compile_.nonce in text.html:
+        raise IssueError([Problem("the text holds this compile's own token", text.place, "change a word of it")])
+
+    def image(tag: re.Match[str]) -> str:
+        return _image_tag(tag[1], text.place, compile_.images)
+
+    html = IMG_TAG.sub(image, replace_markers(text.html, compile_.nonce, len(compile_.slots)))
+    return _FIRST_BLOCK.sub(r'\1\2<\3 class="f"', html)
+
+
+def _image_tag(attributes: str, place: Place, images: Mapping[str, ResolvedImage]) -> str:
+    """Return an image of the content with the URL the mail uses, an alt text and a width that fits the column."""
+    values = {name: unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
+    resolved = _resolve(values.get("src", ""), place, images)
+    asked = int(values["width"]) if values.get("width", "").isdecimal() else None
+    width = min(asked or resolved.width or COLUMN, COLUMN)
+    # Outlook takes the width from the attribute; it would show an image of unknown size as large as it is.
+    kept = {"src": resolved.url, "alt": values.get("alt", ""), "title": values.get("title", ""), "width": str(width)}
+    written = "".join(f' {name}="{escape(value)}"' for name, value in kept.items() if value or name == "alt")
+    known = asked or resolved.width
+    return f'<img class="{"ic" if known and known <= _INLINE_IMAGE_MAX else "im"}"{written} />'
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The finished document
+# ---------------------------------------------------------------------------------------------------------------------
+
+_LEFTOVER = re.compile(r' data-(?:premailer|css-inline)="ignore"')
+_HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
+_STYLE = re.compile(r"<style\b[^>]*>(.*?)</style>", re.DOTALL)
+_IMAGE_WIDTH = re.compile(r"<img\b[^>]*?\swidth=[\"']?([0-9]+)")
+_TAG = re.compile(r"""<([a-z][a-z0-9]*)((?:\s[^<>"']*|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
+_VALUE = re.compile(r"""("[^"]*"|'[^']*')""")
+_EVENT = re.compile(r"\son[a-z]+\s*=", re.IGNORECASE)
+_FORBIDDEN_TAGS = frozenset("script form iframe object embed applet input button textarea select base".split())
+_ACTIVE_ADDRESS = re.compile(r"""\s(?:href|src)=["']\s*(?:javascript|vbscript|data):""", re.IGNORECASE)
+
+
+def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
+    """Clean the inlined document, prove what must hold of every mail, and split it at its slots."""
+    html = _order_headings(_LEFTOVER.sub("", inlined))
+    problems = [Problem(message, None, "correct the theme's templates") for message in _broken(html, filled)]
+    token = re.compile(slot_token(compile_.nonce, 0).replace("s0x", "s([0-9]+)x"))
+    marked = token.sub(lambda found: marker(int(found[1])), html)
+    if compile_.nonce in marked:
+        problems.append(Problem("a token of the content is left in the HTML", None, "this is a bug; please report it"))
+    if problems:
+        raise TemplateError(problems)
+    return part_of(marked, compile_.slots)
+
+
+def _order_headings(html: str) -> str:
+    """Renumber headings so that none skips a level; what an editor nested deeper stays deeper."""
+    open_levels: list[int] = []
+
+    def renumber(found: re.Match[str]) -> str:
+        if found[1]:
+            return f"</h{len(open_levels)}"
+        while open_levels and open_levels[-1] >= int(found[2]):
+            open_levels.pop()
+        open_levels.append(int(found[2]))
+        return f"<h{len(open_levels)}"
+
+    return _HEADING.sub(renumber, html)
+
+
+def _broken(html: str, filled: str) -> Iterator[str]:
+    """Yield each rule that the finished document breaks."""
+    root = re.match(r"<!doctype html><html\b([^>]*)>", html)
+    if not root:
+        yield "the HTML does not begin with a doctype and <html>"
+    elif not re.search(r'\slang="[^"]', root[1]) or not re.search(r'\sdir="(?:ltr|rtl)"', root[1]):
+        yield '<mjml> has no lang or dir; write <mjml lang="{{ lang }}" dir="{{ dir }}">'
+    if [_squeezed(style) for style in _STYLE.findall(html)] != [_squeezed(style) for style in _STYLE.findall(filled)]:
+        yield "the inliner changed a style sheet with media queries"
+    if _IMAGE_WIDTH.findall(html) != _IMAGE_WIDTH.findall(filled):
+        yield "the inliner changed the width of an image"
+    for tag in _TAG.finditer(html):
+        if tag[1].lower() in _FORBIDDEN_TAGS:
+            yield f"<{tag[1]}> cannot stand in a mail"
+        elif _EVENT.search(_VALUE.sub('""', tag[2])):
+            yield f"<{tag[1]}> has an event attribute, which cannot stand in a mail"
+        elif _ACTIVE_ADDRESS.search(tag[2]):
+            yield f"<{tag[1]}> has an address that a mail cannot have; http, https and mailto can"
+
+
+def _squeezed(style: str) -> str:
+    return "".join(style.split())

@@ -19,7 +19,6 @@ decides nothing about recipients, keeps no ledger and never tries again by itsel
 
 import re
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,16 +30,13 @@ from typing import Any, Self
 from newsletter.config import SmtpSection
 from newsletter.errors import ConfigError, InputError, RelayUnavailableError
 from newsletter.model import Message, Reply, Stage
+from newsletter.wire import GarbageError, Wire, clean_text
 
 DOT_TIMEOUT = 600.0
 """Seconds to wait for the reply to the final dot: ten minutes at the least (RFC 5321 section 4.5.3.2.6)."""
 _USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
-# Far beyond the 512 octets of RFC 5321 section 4.5.3.1.5, for the sake of wordy relays, yet bounded.
-_LINE_MAX, _REPLY_MAX, _TEXT_MAX = 4096, 65536, 500
 _QUIT_TIMEOUT = 5.0
 
-_REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\n]*))?\r?\n")
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s+|$)")
 _ADDRESS_STOPS = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
 
 
@@ -61,118 +57,6 @@ class Withheld:
 Answer = Reply | Lost | Withheld
 
 
-class _GarbageError(ConnectionError):
-    """Raise for an answer that is no SMTP reply, or none to what was asked; the connection cannot be used further."""
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The wire: bounded lines, one deadline for each answer
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-class _Wire:
-    """Read bounded lines before a deadline; smtplib takes it for its socket and its file alike."""
-
-    def __init__(self, sock: socket.socket, timeout: float) -> None:
-        self.sock = sock
-        self.timeout = timeout
-        self._buffer = bytearray()
-        self._deadline = 0.0
-        self._room = 0
-        self._allow(timeout)
-
-    def write(self, octets: bytes, seconds: float) -> None:
-        """Write ``octets`` within ``seconds``; raise OSError when the connection is gone or does not take them."""
-        self._allow(seconds)
-        self.sock.settimeout(seconds)
-        self.sock.sendall(octets)
-
-    def sendall(self, octets: bytes) -> None:
-        """Write a command of smtplib's, which then reads the reply line by line."""
-        self.write(octets, self.timeout)
-
-    def readline(self, _limit: int = -1) -> bytes:
-        """Return one line with its end; raise OSError when there is none in time, or it is longer than any reply."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched > _LINE_MAX:
-                raise _GarbageError(f"a line of more than {_LINE_MAX} octets")
-            self.sock.settimeout(self._seconds_left())
-            self._fill()
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        self._room -= len(line)
-        if self._room < 0:
-            raise _GarbageError(f"a reply of more than {_REPLY_MAX} octets")
-        return line
-
-    def has_answer(self) -> bool:
-        """Tell whether the relay has spoken unasked, without waiting; raise OSError when it has hung up."""
-        import ssl
-
-        self.sock.settimeout(0)
-        with suppress(BlockingIOError, ssl.SSLWantReadError):
-            self._fill()
-        return bool(self._buffer)
-
-    def close(self) -> None:
-        """Close the socket; smtplib calls this too, and twice does no harm."""
-        self.sock.close()
-
-    def read_reply(self, stage: Stage, seconds: float) -> Reply:
-        """Read one reply, of one or more lines that must agree on the code (RFC 5321 section 4.2.1)."""
-        self._allow(seconds)
-        code, texts, more = b"", [], True
-        while more:
-            line = self.readline()
-            match = _REPLY_LINE.fullmatch(line)
-            if match is None or code not in (b"", match[1]):
-                raise _GarbageError(f"'{_clean(line)}' is no SMTP reply")
-            code, more = match[1], match[2] == b"-"
-            texts.append(_clean(match[3] or b""))
-        return parse_reply(int(code), texts, stage)
-
-    def _allow(self, seconds: float) -> None:
-        # One deadline for a whole reply: a relay that spreads its octets thinly must not hold us for ever.
-        self._deadline = time.monotonic() + seconds
-        self._room = _REPLY_MAX
-
-    def _fill(self) -> None:
-        chunk = self.sock.recv(8192)
-        if not chunk:
-            raise ConnectionResetError("the relay closed the connection")
-        self._buffer += chunk
-
-    def _seconds_left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-
-def parse_reply(code: int, texts: list[str], stage: Stage) -> Reply:
-    """Join the texts of a reply's lines into one, and take the enhanced status out of them (RFC 2034 section 4)."""
-    enhanced = ""
-    rest = []
-    for text in texts:
-        match = _ENHANCED.match(text)
-        # A status of another class than the code is a word of the text, not a status.
-        if match and match[1] == str(code)[0]:
-            enhanced = enhanced or match[0].strip()
-            text = text[match.end() :]  # noqa: PLW2901
-        rest.append(text)
-    return Reply(code, enhanced, " ".join(filter(None, rest))[:_TEXT_MAX], stage)
-
-
-def _clean(foreign: bytes | str) -> str:
-    """Make foreign text one printable line of bounded length: it ends up in reports and terminals."""
-    text = foreign if isinstance(foreign, str) else foreign.decode("utf-8", "replace")
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(text.split())[:_TEXT_MAX]
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The connection: one transaction after another
 # ---------------------------------------------------------------------------------------------------------------------
@@ -181,7 +65,7 @@ def _clean(foreign: bytes | str) -> str:
 class Connection:
     """Hold one open connection to the relay; leaving its ``with`` block says QUIT and closes it."""
 
-    def __init__(self, wire: _Wire, features: frozenset[str], dot_timeout: float) -> None:
+    def __init__(self, wire: Wire, features: frozenset[str], dot_timeout: float) -> None:
         self._wire = wire
         self._features = features
         self._timeout = wire.timeout
@@ -299,7 +183,7 @@ class Connection:
         reply = self._read(Stage.DATA)
         self._abandon()
         if reply.code < 400:
-            raise _GarbageError(f"'{reply}' before the final dot")
+            raise GarbageError(f"'{reply}' before the final dot")
         return reply
 
     def _finish(self) -> Reply:
@@ -315,7 +199,7 @@ class Connection:
         if reply.code == 421:
             self._abandon()
         if reply.code < 400 and (reply.code == 354) != (stage is Stage.DATA):
-            raise _GarbageError(f"'{reply}' answers no {stage.upper()}")
+            raise GarbageError(f"'{reply}' answers no {stage.upper()}")
         return reply
 
     def _lost(self, error: OSError, *, in_doubt: bool) -> Lost:
@@ -345,7 +229,7 @@ def _in_words(error: OSError) -> str:
     """Say in words what happened to the connection, without the numbers of this system."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return _clean(str(error.strerror or error or type(error).__name__))
+    return clean_text(str(error.strerror or error or type(error).__name__))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -374,7 +258,7 @@ class _Opening:
     def open(self, dot_timeout: float) -> Connection:
         self.check_secrecy()
         password = self.password()
-        wire = _Wire(self.connect(), self.section.timeout)
+        wire = Wire(self.connect(), self.section.timeout)
         try:
             if self.section.security == "tls":
                 self.secure(wire)
@@ -416,7 +300,7 @@ class _Opening:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def secure(self, wire: _Wire) -> None:
+    def secure(self, wire: Wire) -> None:
         """Shake hands for TLS 1.2 or later, and verify that the relay is who it says."""
         import ssl
 
@@ -434,10 +318,10 @@ class _Opening:
                 " certificate does, or the file of its authority in ca_file. Nothing was sent"
             ) from None
         except (OSError, ValueError) as error:
-            reason = _clean(str(error))
+            reason = clean_text(str(error))
             raise self.unavailable(f"no TLS: {reason}; check [smtp] port and security. Nothing was sent") from None
 
-    def greet(self, wire: _Wire, password: str) -> frozenset[str]:
+    def greet(self, wire: Wire, password: str) -> frozenset[str]:
         """Read the banner, say EHLO, turn TLS on where it is asked for, log in; return what the relay offers."""
         import smtplib
 
@@ -456,14 +340,14 @@ class _Opening:
             raise ConfigError("[smtp] username, password, helo: only ASCII characters can be sent") from None
         except smtplib.SMTPResponseException as error:
             what = "login" if isinstance(error, smtplib.SMTPAuthenticationError) else "greeting"
-            reply = f"{error.smtp_code} {_clean(error.smtp_error)}"
+            reply = f"{error.smtp_code} {clean_text(error.smtp_error)}"
             raise self.unavailable(f"it refuses our {what}: '{reply}'; check username, password, helo") from None
         except (OSError, ValueError) as error:
             # smtplib's other exceptions are OSErrors; a challenge that is no base64 raises a ValueError.
-            raise self.unavailable(f"no greeting, or no login: {_clean(str(error))}; check [smtp]") from None
+            raise self.unavailable(f"no greeting, or no login: {clean_text(str(error))}; check [smtp]") from None
         return frozenset(client.esmtp_features)
 
-    def start_tls(self, client: Any, wire: _Wire) -> None:
+    def start_tls(self, client: Any, wire: Wire) -> None:
         """Turn TLS on (RFC 3207); what was said before does not count, and to go on without it is no choice."""
         if not client.has_extn("starttls"):
             raise self.unavailable(
@@ -472,7 +356,7 @@ class _Opening:
             )
         code, text = client.docmd("STARTTLS")
         if code != 220:
-            raise self.unavailable(f"it refuses STARTTLS: '{code} {_clean(text)}'. Nothing was sent")
+            raise self.unavailable(f"it refuses STARTTLS: '{code} {clean_text(text)}'. Nothing was sent")
         if wire.has_answer():
             # Someone on the way put it there, to be taken later for what the relay says over TLS (CVE-2011-0411).
             raise self.unavailable("plain text follows its answer to STARTTLS. Nothing was sent")

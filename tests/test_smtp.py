@@ -5,14 +5,12 @@ import time
 
 import pytest
 from certificates import make_certificate
-from hypothesis import given
-from hypothesis import strategies as st
 from smtp_server import FEATURES, SmtpServer
 
 from newsletter.config import SmtpSection
 from newsletter.errors import ConfigError, InputError, RelayUnavailableError
 from newsletter.model import Envelope, Message, Reply, Stage
-from newsletter.smtp import DOT_TIMEOUT, Answer, Connection, Lost, Withheld, open_transport, parse_reply
+from newsletter.smtp import DOT_TIMEOUT, Answer, Connection, Lost, Withheld, open_transport
 
 CONTENT = b"Subject: hello\r\n\r\nGood morning.\r\n"
 PLAIN = tuple(feature for feature in FEATURES if feature != "PIPELINING")
@@ -473,30 +471,3 @@ def test_leaving_the_block_says_quit(server):
     assert not connection.is_open
     server.stop()
     assert server.commands[-1] == "QUIT"
-
-
-# --- replies as text -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "texts", "expected"),
-    [
-        (550, ["5.1.1 no such user"], ("5.1.1", "no such user")),
-        (550, ["no such user"], ("", "no such user")),
-        (550, ["4.1.1 odd"], ("", "4.1.1 odd")),
-        (250, ["2.0.0"], ("2.0.0", "")),
-        (250, ["1.2.3.4 is here"], ("", "1.2.3.4 is here")),
-        (550, ["5.7.1 a", "5.7.1 b", "c"], ("5.7.1", "a b c")),
-        (550, [], ("", "")),
-    ],
-)
-def test_enhanced_status_is_taken_out_of_the_text(code, texts, expected):
-    reply = parse_reply(code, texts, Stage.RCPT)
-    assert (reply.enhanced, reply.text) == expected
-
-
-@given(st.integers(200, 599), st.lists(st.text(), max_size=5))
-def test_any_text_makes_a_reply_of_bounded_length(code, texts):
-    reply = parse_reply(code, texts, Stage.DOT)
-    assert len(reply.text) <= 500
-    assert reply.enhanced == "" or reply.enhanced[0] == str(code)[0]

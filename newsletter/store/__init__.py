@@ -1,7 +1,7 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
 ``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``editions``, ``issues``,
-``sends``, ``ledger``. How a query is run is ``database``'s. One store serves one newsletter.
+``sends``, ``ledger``, ``identity``. How a query is run is ``database``'s. One store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
 database is locked, full, read-only or gone (nothing of that call was written), or StoreError where it is damaged.
@@ -9,14 +9,17 @@ A store may be shared by threads, which take turns; it must not cross a fork. No
 to try again (``delivery``), SMTP, and the reading of files.
 """
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from newsletter.errors import ConfigError
 from newsletter.store.database import Database
 from newsletter.store.editions import Editions
+from newsletter.store.identity import Identities
 from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
-from newsletter.store.lock import RunLock, owner_name
+from newsletter.store.lock import RunLock, lock_path, owner_name
 from newsletter.store.records import (
     Advance,
     Change,
@@ -35,6 +38,7 @@ from newsletter.store.records import (
     Suppression,
     SuppressionReason,
 )
+from newsletter.store.schema import latest_schema
 from newsletter.store.sends import Sends
 from newsletter.store.subscribers import Subscribers
 
@@ -57,6 +61,7 @@ __all__ = [
     "SubscriptionState",
     "Suppression",
     "SuppressionReason",
+    "migrate_store",
     "open_store",
     "owner_name",
 ]
@@ -68,6 +73,7 @@ class Store:
     def __init__(self, database: Database, address_key: bytes = b"") -> None:
         self.database = database
         self.subscribers = Subscribers(database, address_key)
+        self.identity = Identities(database)
         self.editions = Editions(database)
         self.issues = Issues(database)
         self.sends = Sends(database)
@@ -86,15 +92,43 @@ class Store:
         self.database.close()
 
     def run_lock(self, owner: str) -> RunLock:
-        """Return the lock that a run must hold while it sends: one holder at a time for this store."""
+        """Return the lock that a run must hold while it sends: one holder at a time for this store.
+
+        Claim nothing without it. Whoever holds it may treat every other owner of rows as dead.
+        """
+        return RunLock(lock_path(Path(self.database.where)), owner)
 
 
 def open_store(url: str, *, address_key: bytes = b"", timeout_s: float = 10.0) -> Store:
-    """Open the store at ``url`` (``sqlite:///path``; ``Project.store_url`` gives it), made and set up where it is missing.
+    """Open the store at ``url`` (``sqlite:///path``, as ``Project.store_url`` gives it); set it up where it is missing.
 
     ``address_key`` (``tokens.Keys.address_key``) is needed by what finds people by address, and only there; the first
-    one given is remembered by its fingerprint. ``timeout_s`` is how long a statement waits for another run's transaction.
+    one given is remembered by its fingerprint. ``timeout_s`` is how long to wait for another run's transaction.
 
     Raises ConfigError for a URL that cannot be used or another address key than before, StoreUnavailableError where the
-    database cannot be opened, and StoreError where it is damaged, older than this version (``newsletter migrate``) or newer.
+    database cannot be opened, and StoreError where it is damaged, newer than this version, or older: for that there is
+    ``migrate_store``.
     """
+    return _open(url, address_key, timeout_s, migrate=False)
+
+
+def migrate_store(url: str, *, timeout_s: float = 10.0) -> int:
+    """Bring the store at ``url`` to this version's schema, and return its number; doing it twice does nothing."""
+    _open(url, b"", timeout_s, migrate=True).close()
+    return latest_schema()
+
+
+def _open(url: str, address_key: bytes, timeout_s: float, *, migrate: bool) -> Store:
+    from newsletter.store.sqlite import SqliteDatabase
+
+    scheme, separator, path = url.partition(":///")
+    if scheme != "sqlite" or not separator or not path:
+        raise ConfigError(f"[store] url: {url!r} cannot be used; write 'sqlite:///newsletter.db'")
+    store = Store(SqliteDatabase(Path(path), timeout_s, migrate=migrate), address_key)
+    try:
+        if address_key:
+            store.identity.check_address_key(address_key)
+    except BaseException:
+        store.close()
+        raise
+    return store

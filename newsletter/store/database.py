@@ -1,17 +1,18 @@
 """Say how a query is run, apart from what it means: named queries, bound parameters, transactions, instants.
 
-``Database`` is the interface; ``sqlite`` implements it. Every query stands in a ``.sql`` file beside this module, in the
-format of aiosql, with one statement a name::
+``Database`` is the interface; ``sqlite`` implements it. Every query stands in a ``.sql`` file beside this module, in
+the format of aiosql, with one statement a name::
 
     -- name: claim_delivery
     -- move: CLAIM
     UPDATE deliveries SET state = {to}, owner = :owner WHERE send_id = :send AND subscriber_id = :subscriber
        AND state = {from}
 
-A ``move`` line makes one query for each move of the event in ``delivery.TABLE`` (or, with ``send``, in ``SEND_TABLE``),
-with the states of the table put for ``{from}`` and ``{to}``: no state is ever set but along the table, by
-compare-and-set. Their names carry the state they start from, ``claim_delivery@pending`` (for UNDO, which always starts from
-the same, the one it leads to). Values always travel as bound parameters.
+A ``move`` line makes one query for each move of the event in ``delivery.TABLE`` (``EVENT from STATE``: for this one
+alone; ``send EVENT``: in ``SEND_TABLE``), with the states of the table put for ``{from}`` and ``{to}``: no state is
+ever set but along the table, by compare-and-set. Their names carry the state they start from,
+``claim_delivery@pending`` (for UNDO, which always starts from BOUNCED, the one it leads to). Values always travel as
+bound parameters.
 """
 
 import datetime as dt
@@ -21,7 +22,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from newsletter.delivery import SEND_TABLE, Event, SendEvent, moves
+from newsletter.delivery import RUNNING, SEND_TABLE, Event, SendEvent, moves
 
 Row = tuple[Any, ...]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -104,24 +105,29 @@ def load_queries(folder: Path = _SQL_FOLDER) -> dict[str, str]:
 
 
 def parse_queries(text: str) -> Iterator[tuple[str, str]]:
-    """Return name and SQL of each query in ``text``, in order; what stands before the first name is a comment."""
+    """Return name and SQL of each query in ``text``, in order; what stands before the first name is a comment.
+
+    ``{running}`` stands for the states in which a send runs (``delivery.RUNNING``).
+    """
+    running = ", ".join(f"'{state}'" for state in sorted(RUNNING))
     for block in re.split(r"^-- name: *", text, flags=re.MULTILINE)[1:]:
-        name, _, body = block.partition("\n")
-        lines = body.split("\n")
+        name, *lines = block.split("\n")
+        sql = "\n".join(line for line in lines if not line.startswith("--")).strip().replace("{running}", running)
         events = [line.removeprefix("-- move:").split() for line in lines if line.startswith("-- move:")]
-        sql = "\n".join(line for line in lines if not line.startswith("--")).strip()
         if not events:
             yield name.strip(), sql
         for words in events:
-            yield from _moved(name.strip(), sql, words)
+            for label, start, end in _moves(words):
+                yield f"{name.strip()}@{label}", sql.replace("{from}", f"'{start}'").replace("{to}", f"'{end}'")
 
 
-def _moved(name: str, sql: str, words: list[str]) -> Iterator[tuple[str, str]]:
-    """Return one query for each move of the event named by ``words``: ``[EVENT]`` or ``["send", EVENT]``."""
-    for start, end in _send_moves(words[1]) if words[0] == "send" else moves(Event[words[0]]):
-        label = end if words == [Event.UNDO.name] else start
-        yield f"{name}@{label}", sql.replace("{from}", f"'{start}'").replace("{to}", f"'{end}'")
-
-
-def _send_moves(event: str) -> list[tuple[str, str]]:
-    return [(start, end) for (start, known), end in SEND_TABLE.items() if known is SendEvent[event]]
+def _moves(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Return (label, from, to) of each move that ``words`` name: ``EVENT``, ``EVENT from STATE`` or ``send EVENT``."""
+    if words[0] == "send":
+        event = SendEvent[words[1]]
+        yield from ((start, start, end) for (start, known), end in SEND_TABLE.items() if known is event)
+        return
+    only = words[2] if words[1:2] == ["from"] else ""
+    for start, end in moves(Event[words[0]]):
+        if only in ("", start):
+            yield (end if words[0] == Event.UNDO.name else start), start, end

@@ -1,9 +1,15 @@
-"""Keep what is known about issue files: approvals with the text that was approved, and a cache of their front matter."""
+"""Keep what is known about issue files: approvals with the approved text, and a cache of their front matter."""
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from newsletter.store.database import Database
+from newsletter.store.database import (
+    Database,
+    from_micros,
+    from_micros_or_none,
+    storable,
+    to_micros,
+    to_micros_or_none,
+)
 from newsletter.store.records import IssueFile, StoredApproval
 
 
@@ -15,12 +21,47 @@ class Issues:
 
     def record_approval(self, approval: StoredApproval) -> None:
         """Keep an approval; one that repeats the issue's latest (same digest) changes nothing."""
+        with self._database.transaction():
+            latest = self.latest_approval(approval.issue)
+            if latest is not None and latest.source_digest == approval.source_digest:
+                return
+            self._database.change(
+                "insert_approval",
+                issue=storable(approval.issue),
+                source_digest=approval.source_digest,
+                content=storable(approval.text),
+                approved_by=storable(approval.by),
+                approved_at=to_micros(approval.at),
+            )
 
     def latest_approval(self, issue: str) -> StoredApproval | None:
         """Return the issue's latest approval, or None."""
+        row = self._database.row("latest_approval", issue=storable(issue))
+        if row is None:
+            return None
+        return StoredApproval(issue=row[0], source_digest=row[1], text=row[2], by=row[3], at=from_micros(row[4]))
 
     def load_issue_files(self) -> Mapping[str, IssueFile]:
         """Return every remembered issue file by its name."""
+        return {
+            row[0]: IssueFile(
+                name=row[0], mtime_ns=row[1], size=row[2], send_at=from_micros_or_none(row[3]), verdict=row[4]
+            )
+            for row in self._database.rows("load_issue_files")
+        }
 
     def remember_issue_files(self, files: Iterable[IssueFile], gone: Iterable[str] = ()) -> None:
         """Remember ``files``, each in place of what was known of its name, and forget the names in ``gone``."""
+        with self._database.transaction():
+            self._database.change_each("forget_issue_file", ({"name": storable(name)} for name in gone))
+            self._database.change_each("remember_issue_file", map(_parameters, files))
+
+
+def _parameters(file: IssueFile) -> dict[str, object]:
+    return {
+        "name": storable(file.name),
+        "mtime_ns": file.mtime_ns,
+        "size": file.size,
+        "send_at": to_micros_or_none(file.send_at),
+        "verdict": storable(file.verdict),
+    }

@@ -5,11 +5,27 @@ alone, and the answer says so. Not here: talking to the relay, deciding what a r
 """
 
 import datetime as dt
+import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 
-from newsletter.delivery import Delivery, State
-from newsletter.store.database import Database
-from newsletter.store.records import Advance, LedgerRow, Recovery, Result
+from newsletter.delivery import Delivery, Event, SendState, State, moves, next_attempt, transition
+from newsletter.model import Recipient, Reply, Stage
+from newsletter.store.database import Database, Row, from_micros, storable, to_micros
+from newsletter.store.records import Advance, LedgerRow, Recovery, Result, SuppressionReason
+
+_PAGE = 1000
+_LOCAL_PART = re.compile(r"""[^\s<>()\[\]:;,"'=@]+@(?=[\w\[])""")
+_REOPENING = frozenset({Event.DEFER, Event.LOSE})
+_RECORDS = {
+    (State.CLAIMED, Event.DEFER): "defer_delivery",
+    (State.CLAIMED, Event.REFUSE): "refuse_delivery",
+    (State.CLAIMED, Event.LOSE): "lose_claimed",
+    (State.TRANSMITTING, Event.ACCEPT): "accept_delivery",
+    (State.TRANSMITTING, Event.DEFER): "defer_delivery",
+    (State.TRANSMITTING, Event.REFUSE): "refuse_delivery",
+    (State.TRANSMITTING, Event.LOSE): "lose_transmitting",
+}
 
 
 class Ledger:
@@ -24,6 +40,20 @@ class Ledger:
         Rows whose subscriber left or was suppressed are skipped on the way. Nothing is returned where the send does not
         run, or no row is due.
         """
+        micros = to_micros(now)
+        claimed: list[Delivery] = []
+        with self._database.transaction():
+            while not claimed:
+                rows = self._database.rows("claimable_deliveries", send=send_id, now=micros, limit=limit)
+                if not rows:
+                    break
+                self._skip_gone(send_id, [row[0] for row in rows if not row[-1]], micros)
+                claimed = [_delivery(send_id, row) for row in rows if row[-1]]
+                self._database.change_each(
+                    f"claim_delivery@{State.PENDING}",
+                    (_key(delivery) | {"owner": owner, "now": micros} for delivery in claimed),
+                )
+        return tuple(claimed)
 
     def mark_transmitting(
         self, send_id: int, owner: str, deliveries: Sequence[Delivery], now: dt.datetime
@@ -34,9 +64,11 @@ class Ledger:
         suppressed, and that the send runs. A row that was not marked gets no dot: give it back with
         ``release_deliveries``.
         """
+        return self.advance_deliveries(send_id, owner, (), deliveries, now).marked
 
     def record_results(self, send_id: int, owner: str, results: Sequence[Result], now: dt.datetime) -> Advance:
         """Record what became of rows that ``owner`` holds; see ``advance_deliveries``."""
+        return self.advance_deliveries(send_id, owner, results, (), now)
 
     def advance_deliveries(
         self, send_id: int, owner: str, results: Sequence[Result], marks: Sequence[Delivery], now: dt.datetime
@@ -44,10 +76,24 @@ class Ledger:
         """Record ``results`` and mark ``marks`` in one commit, in that order.
 
         ACCEPT takes a row to SENT; REFUSE to FAILED, with a suppression where the address is bad for good; LOSE to
-        IN_DOUBT after the mark, to PENDING before it; DEFER to PENDING, due by ``delivery.next_attempt``, or on to FAILED
-        where that gives up. Trouble of the connection charges nothing: the row is due again at once. Every reply
-        but an acceptance on the first try is kept in the log of attempts. A local part in the text of a reply is masked.
+        IN_DOUBT after the mark, to PENDING before it; DEFER to PENDING, due by ``delivery.next_attempt``, or on to
+        FAILED where that gives up. Trouble of the connection charges nothing: the row is due again at once. Every
+        reply but an acceptance on the first try is kept in the log of attempts. A local part in the text of a reply is
+        masked.
         """
+        micros = to_micros(now)
+        with self._database.transaction():
+            unrecorded = tuple(result for result in results if not self._record(owner, result, now))
+            if any(result.outcome.event in _REOPENING for result in results):
+                self._sweep(send_id, micros)
+            touched = self._database.change_each(
+                f"mark_delivery@{State.CLAIMED}",
+                (_key(delivery) | {"owner": owner, "now": micros} for delivery in marks),
+            )
+        marked = frozenset(
+            delivery.subscriber_id for delivery, is_marked in zip(marks, touched, strict=True) if is_marked
+        )
+        return Advance(marked, unrecorded)
 
     def release_deliveries(
         self,
@@ -58,26 +104,61 @@ class Ledger:
         next_attempt_at: dt.datetime | None = None,
     ) -> int:
         """Give claimed rows back unsent and uncharged, due at once or at ``next_attempt_at``; return how many."""
+        micros = to_micros(now)
+        due = micros if next_attempt_at is None else to_micros(next_attempt_at)
+        with self._database.transaction():
+            touched = self._database.change_each(
+                f"release_delivery@{State.CLAIMED}",
+                (_key(delivery) | {"owner": owner, "now": micros, "next": due} for delivery in deliveries),
+            )
+            self._sweep(send_id, micros)
+        return sum(touched)
 
     def skip_deliveries(
         self, send_id: int, owner: str, deliveries: Sequence[Delivery], reason: str, now: dt.datetime
     ) -> int:
         """Skip claimed rows for good, such as one that cannot be rendered; return how many."""
+        values = {"owner": owner, "reason": storable(reason), "now": to_micros(now)}
+        touched = self._database.change_each(
+            f"skip_claimed@{State.CLAIMED}", (_key(delivery) | values for delivery in deliveries)
+        )
+        return sum(touched)
 
     def expire_deliveries(self, send_id: int, reason: str, now: dt.datetime) -> int:
         """Give up every pending row of a send whose time is over; return how many."""
+        return self._database.change(
+            f"expire_deliveries@{State.PENDING}", send=send_id, reason=storable(reason), now=to_micros(now)
+        )
 
     def list_owners(self, send_id: int) -> frozenset[str]:
         """Return the owners that hold rows of the send, alive or dead."""
+        return frozenset(row[0] for row in self._database.rows("list_owners", send=send_id))
 
     def recover_deliveries(self, send_id: int, dead: Collection[str], now: dt.datetime) -> Recovery:
         """Repair what dead owners left: claimed rows go back to pending, transmitting ones are in doubt."""
+        released = doubted = 0
+        micros = to_micros(now)
+        with self._database.transaction():
+            for owner in sorted(dead):
+                values = {"send": send_id, "owner": owner, "now": micros}
+                self._database.change("log_dead", **values)
+                doubted += self._database.change(f"doubt_dead@{State.TRANSMITTING}", **values)
+                released += self._database.change(f"release_dead@{State.CLAIMED}", **values)
+            self._sweep(send_id, micros)
+        return Recovery(released, doubted)
 
     def resend_doubtful(self, send_id: int, now: dt.datetime, next_attempt_at: dt.datetime | None = None) -> int:
         """Send rows in doubt again, each once in its life, flagged; return how many (the policy ``resend``).
 
         A row that is in doubt for the second time stays so until an operator settles it.
         """
+        micros = to_micros(now)
+        due = micros if next_attempt_at is None else to_micros(next_attempt_at)
+        with self._database.transaction():
+            self._database.change("log_doubtful", send=send_id, now=micros)
+            resent = self._database.change(f"resend_doubtful@{State.IN_DOUBT}", send=send_id, now=micros, next=due)
+            self._reopen(send_id, resent, micros)
+        return resent
 
     def settle_deliveries(
         self, send_id: int, subscriber_ids: Sequence[int], *, arrived: bool, reason: str, now: dt.datetime
@@ -86,18 +167,173 @@ class Ledger:
 
         A finished send that gets a row to send is reopened.
         """
+        query, event = ("settle_delivery", Event.SETTLE) if arrived else ("resend_delivery", Event.RESEND)
+        values = {"send": send_id, "now": to_micros(now), "reason": storable(reason)}
+        settled = 0
+        with self._database.transaction():
+            for subscriber_id in subscriber_ids:
+                if self._database.change(f"{query}@{State.IN_DOUBT}", subscriber=subscriber_id, **values):
+                    self._log(event, None, subscriber=subscriber_id, owner=None, **values)
+                    settled += 1
+            if not arrived:
+                self._reopen(send_id, settled, to_micros(now))
+        return settled
 
     def resend_failed(self, send_id: int, now: dt.datetime) -> int:
         """Take every failed row of the send back to pending, with fresh attempts; return how many."""
+        micros = to_micros(now)
+        with self._database.transaction():
+            self._database.change("log_failed", send=send_id, now=micros)
+            resent = self._database.change(f"resend_failed@{State.FAILED}", send=send_id, now=micros)
+            self._reopen(send_id, resent, micros)
+        return resent
 
     def record_bounce(self, send_id: int, subscriber_id: int, reason: str, now: dt.datetime) -> bool:
         """Take a row that was sent, or is in doubt, to bounced; tell whether it was one of these."""
+        values = {"send": send_id, "subscriber": subscriber_id, "now": to_micros(now), "reason": storable(reason)}
+        with self._database.transaction():
+            bounced = any(
+                self._database.change(f"bounce_delivery@{start}", **values) for start, _ in moves(Event.BOUNCE)
+            )
+            if bounced:
+                self._log(Event.BOUNCE, None, owner=None, **values)
+        return bounced
 
     def undo_bounce(self, send_id: int, subscriber_id: int, now: dt.datetime) -> bool:
         """Take a bounced row back to what it was; tell whether it was bounced."""
+        values = {"send": send_id, "subscriber": subscriber_id, "now": to_micros(now)}
+        with self._database.transaction():
+            undone = any(self._database.change(f"undo_bounce@{end}", **values) for _, end in moves(Event.UNDO))
+            if undone:
+                self._log(Event.UNDO, None, owner=None, reason="", **values)
+        return undone
 
     def list_deliveries(self, send_id: int, states: Collection[State] | None = None) -> Iterator[LedgerRow]:
         """Yield the rows of a send in these states (all by default), a page at a time."""
+        if states is None:
+            yield from self._pages("list_deliveries", send=send_id)
+            return
+        for state in State:
+            if state in states:
+                yield from self._pages("list_deliveries_in_state", send=send_id, state=state)
 
     def list_failures(self, send_id: int) -> Iterator[LedgerRow]:
         """Yield the rows a report must name: failed, skipped, bounced, in doubt now or ever."""
+        yield from self._pages("list_failures", send=send_id)
+
+    # -- parts of the moves, inside an open transaction ---------------------------------------------------------------
+
+    def _record(self, owner: str, result: Result, now: dt.datetime) -> bool:
+        """Record one result, and tell whether the owner still held the row; the log keeps the reply in any case."""
+        delivery, outcome = result.delivery, result.outcome
+        state = State.TRANSMITTING if result.marked else State.CLAIMED
+        transition(state, outcome.event)
+        retry_at = _retry_at(result, now)
+        values = _key(delivery) | {
+            "owner": owner,
+            "now": to_micros(now),
+            "next": to_micros(retry_at or now),
+            "charge": int(outcome.is_charged),
+        }
+        query = f"{_RECORDS[state, outcome.event]}@{state}"
+        is_held = self._database.change(query, **values, **_reply_values(result.reply)) > 0
+        reason = "" if is_held else "this run held the row no longer"
+        if not is_held or outcome.event is not Event.ACCEPT or delivery.attempts or delivery.doubts:
+            self._log(outcome.event, result.reply, reason=reason, **values)
+        if is_held and retry_at is None:
+            given_up = {"reason": f"given up after {delivery.attempts + 1} attempts"}
+            self._database.change(f"expire_delivery@{State.PENDING}", **values, **given_up)
+        if is_held and outcome.hard:
+            note = _reply_values(result.reply)["reply"] or ""
+            self._database.change("suppress_recipient", **values, reason=SuppressionReason.HARD_BOUNCE, note=note)
+        return is_held
+
+    def _log(self, event: Event, reply: Reply | None, **values: object) -> None:
+        self._database.change("log_attempt", event=event, **values, **_reply_values(reply))
+
+    def _skip_gone(self, send_id: int, subscriber_ids: Sequence[int], micros: int) -> None:
+        reason = "no longer active on the list, or suppressed"
+        self._database.change_each(
+            f"skip_pending@{State.PENDING}",
+            (
+                {"send": send_id, "subscriber": subscriber_id, "reason": reason, "now": micros}
+                for subscriber_id in subscriber_ids
+            ),
+        )
+
+    def _sweep(self, send_id: int, micros: int) -> None:
+        """Skip what came back to pending although the send was cancelled meanwhile: nobody would claim it."""
+        self._database.change(f"skip_cancelled@{State.PENDING}", send=send_id, now=micros)
+
+    def _reopen(self, send_id: int, resent: int, micros: int) -> None:
+        if resent:
+            self._database.change(f"reopen_send@{SendState.FINISHED}", send=send_id, now=micros)
+            self._sweep(send_id, micros)
+
+    def _pages(self, query: str, **values: object) -> Iterator[LedgerRow]:
+        after = 0
+        while True:
+            rows = self._database.rows(query, after=after, limit=_PAGE, **values)
+            yield from map(_ledger_row, rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Values
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def mask_addresses(text: str) -> str:
+    """Return ``text`` with the local part of every address in it replaced by ``…``: the ledger holds no address."""
+    return _LOCAL_PART.sub("…@", storable(text))
+
+
+def _retry_at(result: Result, now: dt.datetime) -> dt.datetime | None:
+    """Return when a row that goes back to pending is due; None gives up, which only a charged deferral does."""
+    if result.retry_at is not None:
+        return result.retry_at
+    if result.outcome.event is not Event.DEFER or not result.outcome.is_charged:
+        return now
+    delivery = result.delivery
+    return next_attempt(delivery.attempts + 1, now, f"{delivery.send_id}:{delivery.subscriber_id}")
+
+
+def _key(delivery: Delivery) -> dict[str, object]:
+    return {"send": delivery.send_id, "subscriber": delivery.recipient.subscriber_id}
+
+
+def _reply_values(reply: Reply | None) -> dict[str, object]:
+    if reply is None:
+        return {"code": None, "enhanced": None, "stage": None, "reply": None}
+    return {
+        "code": reply.code,
+        "enhanced": reply.enhanced,
+        "stage": reply.stage,
+        "reply": mask_addresses(reply.text),
+    }
+
+
+def _delivery(send_id: int, row: Row) -> Delivery:
+    subscriber_id, list_id, edition_id, domain, attempts, doubts, address, name, language, attributes, _ = row
+    recipient = Recipient(subscriber_id, list_id, address, name, language, json.loads(attributes))
+    return Delivery(send_id, edition_id, recipient, domain, attempts, doubts)
+
+
+def _ledger_row(row: Row) -> LedgerRow:
+    code, enhanced, text, stage = row[9:13]
+    return LedgerRow(
+        send_id=row[0],
+        subscriber_id=row[1],
+        edition_id=row[2],
+        address=row[3],
+        domain=row[4],
+        state=State(row[5]),
+        doubts=row[6],
+        attempts=row[7],
+        next_attempt_at=from_micros(row[8]) if row[5] == State.PENDING else None,
+        reply=None if code is None else Reply(code, enhanced, text or "", Stage(stage)),
+        reason=row[13],
+        changed_at=from_micros(row[14]),
+    )

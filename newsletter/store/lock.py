@@ -4,8 +4,8 @@ The lock is ``flock`` on a file beside the store. The kernel frees it when the p
 never left behind: the *file* stays for good and means nothing, and deleting it while a run holds it would only make a
 second lock possible. Whoever holds the lock knows that every other owner named in the ledger is dead.
 
-A child that is forked without exec shares the lock; it must end before, or with, its parent. Not here: the advisory lock
-of PostgreSQL, and what a run does while it holds the lock.
+A child that is forked without exec shares the lock; it must end before, or with, its parent. Not here: the advisory
+lock of PostgreSQL, and what a run does while it holds the lock.
 """
 
 import contextlib
@@ -76,6 +76,6 @@ def _lock(descriptor: int, path: Path) -> None:
             raise StoreUnavailableError(f"{path}: the lock cannot be taken: {error.strerror}") from None
         holder = os.pread(descriptor, 200, 0).decode(errors="replace")
         raise BusyError(
-            f"{path}: another run holds the lock ({holder or 'its name is not known yet'}); nothing to do here, it frees "
-            "the lock when it ends"
+            f"{path}: another run holds the lock ({holder or 'its name is not known yet'}); nothing to do here, "
+            "it frees the lock when it ends"
         ) from None

@@ -132,9 +132,9 @@ class IssueFile:
 class SendPlan:
     """Ask for a send: whom, and which edition each gets.
 
-    ``editions`` maps a language tag to an edition id, ``""`` to the one for everybody else; a subscriber of ``zh-Hant-TW``
-    gets ``zh-Hant-TW``, else ``zh-Hant``, else ``zh``, else ``""``. A person on several of the lists gets one delivery, by
-    the first of ``list_ids`` that has them.
+    ``editions`` maps a language tag to an edition id, ``""`` to the one for everybody else; a subscriber of
+    ``zh-Hant-TW`` gets ``zh-Hant-TW``, else ``zh-Hant``, else ``zh``, else ``""``. A person on several of the lists
+    gets one delivery, by the first of ``list_ids`` that has them.
     """
 
     issue: str
@@ -168,8 +168,8 @@ class Send:
 class Result:
     """Report what became of a claimed row.
 
-    ``marked`` says whether the row was marked as transmitting: False for what happened before the dot. ``reply`` is None
-    where no answer came (LOSE). ``retry_at`` overrides the schedule of a deferral.
+    ``marked`` says whether the row was marked as transmitting: False for what happened before the dot. ``reply`` is
+    None where no answer came (LOSE). ``retry_at`` overrides the schedule of a deferral.
     """
 
     delivery: Delivery
@@ -199,7 +199,8 @@ class Recovery:
 class LedgerRow:
     """Show one row of the ledger for a report; ``address`` is None for an erased person.
 
-    ``reply`` is the last one that was recorded; ``reason`` says why without a reply (expired, could not be rendered, …).
+    ``reply`` is the last one that was recorded; ``reason`` says why without a reply (expired, could not be rendered,
+    …).
     """
 
     send_id: int

@@ -1,17 +1,19 @@
 """Keep lists, subscribers, their subscriptions and suppressions: who may be mailed, and since when and why not.
 
 A subscriber is found by the keyed hash of the address (``addresses.address_hash``), which stays when the person is
-erased, so that people who left do not come back with the next import. Not here: parsing CSV, tokens, double opt-in mails.
+erased, so that people who left do not come back with the next import. Not here: parsing CSV, tokens, double opt-in
+mails.
 """
 
 import datetime as dt
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from newsletter.addresses import address_hash, domain_of
-from newsletter.errors import ConfigError, InputError
-from newsletter.store.database import Database, from_micros, storable, to_micros
+from newsletter.errors import ConfigError
+from newsletter.store.database import Database, Row, from_micros, storable, to_micros
 from newsletter.store.records import (
     Change,
     NewSubscriber,
@@ -23,6 +25,8 @@ from newsletter.store.records import (
 )
 
 _PAGE = 1000
+_LEFT = frozenset({SubscriptionState.UNSUBSCRIBED, SubscriptionState.REMOVED})
+"""States of people who left: no import brings them back."""
 
 
 class Subscribers:
@@ -36,12 +40,20 @@ class Subscribers:
 
     def ensure_list(self, name: str, now: dt.datetime, title: str = "") -> SubscriberList:
         """Return the list called ``name``, made with ``title`` where there is none."""
+        with self._database.transaction():
+            self._database.change("insert_list", name=storable(name), title=storable(title), now=to_micros(now))
+            found = self.find_list(name)
+        assert found is not None
+        return found
 
     def find_list(self, name: str) -> SubscriberList | None:
         """Return the list called ``name``, or None."""
+        row = self._database.row("find_list", name=storable(name))
+        return SubscriberList(*row) if row else None
 
     def load_lists(self) -> tuple[SubscriberList, ...]:
         """Return all lists, oldest first."""
+        return tuple(SubscriberList(*row) for row in self._database.rows("load_lists"))
 
     # -- subscribers --------------------------------------------------------------------------------------------------
 
@@ -61,55 +73,227 @@ class Subscribers:
         (unsubscribed or removed) unless ``readmit`` says that they asked for it anew. A subscription that is there
         keeps its state: nothing but its own confirmation makes a pending one active.
         """
+        consent = _Consent(list_id, state, origin, readmit)
+        with self._database.transaction():
+            return self._add(consent, new, to_micros(now))
 
     def import_subscribers(
         self, list_id: int, people: Iterable[NewSubscriber], now: dt.datetime, *, origin: str, batch: int = _PAGE
     ) -> Iterator[Change]:
-        """Add ``people`` as ``add_subscriber`` does, ``batch`` of them in each transaction, and yield each one's change.
+        """Add ``people`` as ``add_subscriber`` does, ``batch`` in each transaction, and yield each one's change.
 
         Memory stays constant. A change is yielded only after its commit; what was not asked for was not read.
         """
+        consent = _Consent(list_id, SubscriptionState.ACTIVE, origin, readmit=False)
+        remaining = iter(people)
+        while some := list(itertools.islice(remaining, batch)):
+            with self._database.transaction():
+                changes = [self._add(consent, new, to_micros(now)) for new in some]
+            yield from changes
 
     def find_subscriber(self, list_id: int, address: str) -> Subscriber | None:
         """Return the subscriber with this normalised address on the list, in whatever state, or None."""
+        row = self._database.row("find_subscriber", list=list_id, hash=self._hash(address))
+        return _subscriber(row) if row else None
 
     def load_subscriber(self, list_id: int, subscriber_id: int) -> Subscriber | None:
         """Return the subscriber with this number on the list, in whatever state, or None."""
+        row = self._database.row("load_subscriber", list=list_id, subscriber=subscriber_id)
+        return _subscriber(row) if row else None
 
     def list_subscribers(self, list_id: int, state: SubscriptionState | None = None) -> Iterator[Subscriber]:
         """Yield the list's subscribers in the order in which they were first seen, a page at a time."""
+        after = 0
+        while True:
+            if state is None:
+                rows = self._database.rows("list_subscribers", list=list_id, after=after, limit=_PAGE)
+            else:
+                rows = self._database.rows(
+                    "list_subscribers_in_state", list=list_id, state=state, after=after, limit=_PAGE
+                )
+            yield from map(_subscriber, rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
 
     def count_subscribers(self, list_id: int) -> Mapping[SubscriptionState, int]:
         """Return how many subscribers the list has in each state; every state is there."""
+        counts: dict[str, int] = dict(self._database.rows("count_subscribers", list=list_id))
+        return {state: counts.get(state, 0) for state in SubscriptionState}
 
-    def change_subscription(
-        self, list_id: int, subscriber_id: int, state: SubscriptionState, now: dt.datetime
-    ) -> bool:
+    def change_subscription(self, list_id: int, subscriber_id: int, state: SubscriptionState, now: dt.datetime) -> bool:
         """Set where a subscriber stands on a list, and tell whether that changed anything.
 
         After the commit of a change away from active, no dot is sent to them.
         """
+        changed = self._database.change(
+            "change_subscription", list=list_id, subscriber=subscriber_id, state=state, now=to_micros(now)
+        )
+        return changed > 0
 
     def remove_subscriber(self, list_id: int, address: str, now: dt.datetime) -> bool:
         """Take the person with this address off the list for good; tell whether they were on it."""
+        found = self.find_subscriber(list_id, address)
+        if found is None:
+            return False
+        return self.change_subscription(list_id, found.subscriber_id, SubscriptionState.REMOVED, now)
 
     def erase_subscriber(self, subscriber_id: int, now: dt.datetime) -> bool:
         """Erase everything personal about a subscriber, and tell whether there was anything.
 
-        Address, name, language, zone, attributes, domain, and the texts of replies go; the keyed hash and every row of the
-        ledger stay, so that no count changes. Subscriptions end as removed.
+        Address, name, language, zone, attributes, domain, and the texts of replies go; the keyed hash and every row of
+        the ledger stay, so that no count changes. Subscriptions end as removed.
         """
+        micros = to_micros(now)
+        with self._database.transaction():
+            erased = self._database.change("erase_person", subscriber=subscriber_id, now=micros) > 0
+            self._database.change("end_subscriptions", subscriber=subscriber_id, now=micros)
+            self._database.change("erase_deliveries", subscriber=subscriber_id)
+            self._database.change("erase_attempts", subscriber=subscriber_id)
+        return erased
 
     # -- suppressions -------------------------------------------------------------------------------------------------
 
     def suppress_address(self, address: str, reason: SuppressionReason, now: dt.datetime, note: str = "") -> bool:
         """Never mail this address again, known or not; tell whether that is new. The first reason stays."""
+        added = self._database.change(
+            "insert_suppression", hash=self._hash(address), reason=reason, now=to_micros(now), note=storable(note)
+        )
+        return added > 0
 
     def find_suppression(self, address: str) -> Suppression | None:
         """Return why the address is suppressed, or None where it may be mailed."""
+        row = self._database.row("find_suppression", hash=self._hash(address))
+        return Suppression(SuppressionReason(row[0]), from_micros(row[1]), row[2]) if row else None
 
     def lift_suppression(self, address: str) -> bool:
         """Allow mail to the address again on an operator's word; tell whether it was suppressed."""
+        return self._database.change("delete_suppression", hash=self._hash(address)) > 0
 
     def count_suppressions(self) -> int:
         """Return how many addresses are suppressed."""
+        row = self._database.row("count_suppressions")
+        return int(row[0]) if row else 0
+
+    # -- one person ---------------------------------------------------------------------------------------------------
+
+    def _add(self, consent: "_Consent", new: NewSubscriber, now: int) -> Change:
+        """Add or update one person inside an open transaction."""
+        digest = self._hash(new.address)
+        if self._database.row("find_suppression", hash=digest):
+            return Change.SUPPRESSED
+        row = self._database.row("find_person", hash=digest, list=consent.list_id)
+        if row is None:
+            return self._add_unknown(consent, new, digest, now)
+        subscriber_id, address, state = row[0], row[1], row[6]
+        if (address is None or state in _LEFT) and not consent.readmit:
+            return Change.LEFT
+        held = _Details(*row[1:6])
+        wanted = held.overlaid(new)
+        if wanted != held:
+            self._database.change("update_person", subscriber=subscriber_id, now=now, **wanted.as_parameters())
+        if state is None:
+            self._subscribe(consent, subscriber_id, now)
+            return Change.ADDED
+        if state in _LEFT:
+            self._database.change(
+                "readmit_subscription",
+                list=consent.list_id,
+                subscriber=subscriber_id,
+                state=consent.state,
+                origin=storable(consent.origin),
+                now=now,
+            )
+            return Change.ADDED
+        return Change.UPDATED if wanted != held else Change.UNCHANGED
+
+    def _add_unknown(self, consent: "_Consent", new: NewSubscriber, digest: bytes, now: int) -> Change:
+        details = _Details(None, "", "", "", "{}").overlaid(new)
+        row = self._database.row("insert_person", hash=digest, now=now, **details.as_parameters())
+        assert row is not None
+        self._subscribe(consent, row[0], now)
+        return Change.ADDED
+
+    def _subscribe(self, consent: "_Consent", subscriber_id: int, now: int) -> None:
+        self._database.change(
+            "insert_subscription",
+            list=consent.list_id,
+            subscriber=subscriber_id,
+            state=consent.state,
+            origin=storable(consent.origin),
+            now=now,
+        )
+
+    def _hash(self, address: str) -> bytes:
+        if not self._address_key:
+            raise ConfigError(
+                "people are found by a keyed hash of their address, and no key was given; set [newsletter] secret_file"
+            )
+        return address_hash(self._address_key, address)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What adding carries
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """Hold where a person is added, and on what ground."""
+
+    list_id: int
+    state: SubscriptionState
+    origin: str
+    readmit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """Hold what the store keeps of a person, in the order of the query ``find_person``."""
+
+    address: str | None
+    name: str
+    language: str
+    time_zone: str
+    attributes: str
+
+    def overlaid(self, new: NewSubscriber) -> "_Details":
+        """Return the details with what ``new`` knows put over them; the address stays as it was first written."""
+        attributes = json.loads(self.attributes) | {
+            storable(key): storable(value) for key, value in new.attributes.items()
+        }
+        return _Details(
+            address=self.address or new.address,
+            name=storable(new.name) or self.name,
+            language=storable(new.language) or self.language,
+            time_zone=storable(new.time_zone) or self.time_zone,
+            attributes=json.dumps(attributes, sort_keys=True, ensure_ascii=False),
+        )
+
+    def as_parameters(self) -> dict[str, str]:
+        """Return the parameters of the queries that write a person."""
+        address = self.address or ""
+        return {
+            "address": address,
+            "domain": domain_of(address),
+            "name": self.name,
+            "language": self.language,
+            "time_zone": self.time_zone,
+            "attributes": self.attributes,
+        }
+
+
+def _subscriber(row: Row) -> Subscriber:
+    return Subscriber(
+        subscriber_id=row[0],
+        list_id=row[1],
+        address=row[2],
+        name=row[3],
+        language=row[4],
+        time_zone=row[5],
+        attributes=json.loads(row[6]),
+        state=SubscriptionState(row[7]),
+        origin=row[8],
+        joined_at=from_micros(row[9]),
+        changed_at=from_micros(row[10]),
+    )

@@ -1,0 +1,187 @@
+-- Queries of ledger.py: every move of a delivery. {from} and {to} are put in from delivery.TABLE, see database.py.
+
+-- name: claimable_deliveries
+SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
+       s.address, s.name, s.language, s.attributes,
+       CASE WHEN s.address IS NOT NULL AND m.state = 'active' AND x.address_hash IS NULL THEN 1 ELSE 0 END
+  FROM sends
+  JOIN deliveries d ON d.send_id = sends.id
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE sends.id = :send AND sends.state IN ({running})
+   AND d.send_id = :send AND d.state = 'pending' AND d.next_attempt_at <= :now
+ ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
+
+-- name: claim_delivery
+-- move: CLAIM
+UPDATE deliveries SET state = {to}, owner = :owner, claimed_at = :now, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- The check before the final dot: the owner, the subscriber and the send, all in the statement that marks.
+-- name: mark_delivery
+-- move: TRANSMIT
+UPDATE deliveries SET state = {to}, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+   AND EXISTS (SELECT 1 FROM sends WHERE sends.id = :send AND sends.state IN ({running}))
+   AND EXISTS (SELECT 1
+                 FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
+                WHERE m.list_id = deliveries.list_id AND m.subscriber_id = :subscriber AND m.state = 'active'
+                  AND s.address IS NOT NULL
+                  AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash))
+
+-- name: accept_delivery
+-- move: ACCEPT
+UPDATE deliveries
+   SET state = {to}, owner = NULL, attempts = attempts + 1, changed_at = :now, reason = '',
+       code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: defer_delivery
+-- move: DEFER
+UPDATE deliveries
+   SET state = {to}, owner = NULL, attempts = attempts + :charge, next_attempt_at = :next, changed_at = :now,
+       reason = '', code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: refuse_delivery
+-- move: REFUSE
+UPDATE deliveries
+   SET state = {to}, owner = NULL, attempts = attempts + :charge, changed_at = :now, reason = '',
+       code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: lose_claimed
+-- move: LOSE from claimed
+UPDATE deliveries SET state = {to}, owner = NULL, next_attempt_at = :next, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: lose_transmitting
+-- move: LOSE from transmitting
+UPDATE deliveries SET state = {to}, owner = NULL, attempts = attempts + 1, doubts = doubts + 1, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: release_delivery
+-- move: RELEASE
+UPDATE deliveries SET state = {to}, owner = NULL, next_attempt_at = :next, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: skip_claimed
+-- move: SKIP from claimed
+UPDATE deliveries SET state = {to}, owner = NULL, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
+
+-- name: skip_pending
+-- move: SKIP from pending
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- name: skip_cancelled
+-- move: SKIP from pending
+UPDATE deliveries SET state = {to}, reason = 'the send was cancelled', changed_at = :now
+ WHERE send_id = :send AND state = {from}
+   AND EXISTS (SELECT 1 FROM sends WHERE sends.id = :send AND sends.state = 'cancelled')
+
+-- name: expire_delivery
+-- move: EXPIRE
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- name: expire_deliveries
+-- move: EXPIRE
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now WHERE send_id = :send AND state = {from}
+
+-- name: list_owners
+SELECT DISTINCT owner FROM deliveries WHERE send_id = :send AND state IN ('claimed', 'transmitting')
+
+-- The second condition on the state lets SQLite use the small index of owned rows.
+-- name: release_dead
+-- move: RELEASE
+UPDATE deliveries SET state = {to}, owner = NULL, next_attempt_at = :now, changed_at = :now
+ WHERE send_id = :send AND owner = :owner AND state = {from} AND state IN ('claimed', 'transmitting')
+
+-- name: doubt_dead
+-- move: LOSE from transmitting
+UPDATE deliveries SET state = {to}, owner = NULL, attempts = attempts + 1, doubts = doubts + 1, changed_at = :now
+ WHERE send_id = :send AND owner = :owner AND state = {from} AND state IN ('claimed', 'transmitting')
+
+-- name: log_dead
+INSERT INTO attempts (send_id, subscriber_id, event, at, owner, reason)
+SELECT send_id, subscriber_id, 'lose', :now, owner, 'the run ended after the mark, before the reply was recorded'
+  FROM deliveries
+ WHERE send_id = :send AND owner = :owner AND state = 'transmitting' AND state IN ('claimed', 'transmitting')
+
+-- name: resend_doubtful
+-- move: RESEND from in_doubt
+UPDATE deliveries SET state = {to}, next_attempt_at = :next, changed_at = :now
+ WHERE send_id = :send AND state = {from} AND doubts = 1
+
+-- name: log_doubtful
+INSERT INTO attempts (send_id, subscriber_id, event, at, reason)
+SELECT send_id, subscriber_id, 'resend', :now, 'sent again because it was in doubt'
+  FROM deliveries WHERE send_id = :send AND state = 'in_doubt' AND doubts = 1
+
+-- name: resend_delivery
+-- move: RESEND from in_doubt
+UPDATE deliveries SET state = {to}, next_attempt_at = :now, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- name: settle_delivery
+-- move: SETTLE
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- name: resend_failed
+-- move: RESEND from failed
+UPDATE deliveries SET state = {to}, attempts = 0, next_attempt_at = :now, changed_at = :now
+ WHERE send_id = :send AND state = {from}
+
+-- name: log_failed
+INSERT INTO attempts (send_id, subscriber_id, event, at, reason)
+SELECT send_id, subscriber_id, 'resend', :now, 'sent again because it had failed'
+  FROM deliveries WHERE send_id = :send AND state = 'failed'
+
+-- name: bounce_delivery
+-- move: BOUNCE
+UPDATE deliveries SET state = {to}, former = {from}, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
+
+-- name: undo_bounce
+-- move: UNDO
+UPDATE deliveries SET state = {to}, former = NULL, reason = '', changed_at = :now
+ WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND former = {to}
+
+-- name: log_attempt
+INSERT INTO attempts (send_id, subscriber_id, event, at, owner, code, enhanced, stage, reply, reason)
+VALUES (:send, :subscriber, :event, :now, :owner, :code, :enhanced, :stage, :reply, :reason)
+
+-- name: suppress_recipient
+INSERT INTO suppressions (address_hash, reason, since, note)
+SELECT address_hash, :reason, :now, :note FROM subscribers WHERE id = :subscriber
+ON CONFLICT (address_hash) DO NOTHING
+
+-- name: list_deliveries
+SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d.doubts, d.attempts,
+       d.next_attempt_at, d.code, d.enhanced, d.reply, d.stage, d.reason, d.changed_at
+  FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+ WHERE d.send_id = :send AND d.subscriber_id > :after
+ ORDER BY d.subscriber_id LIMIT :limit
+
+-- name: list_deliveries_in_state
+SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d.doubts, d.attempts,
+       d.next_attempt_at, d.code, d.enhanced, d.reply, d.stage, d.reason, d.changed_at
+  FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+ WHERE d.send_id = :send AND d.subscriber_id > :after AND d.state = :state
+ ORDER BY d.subscriber_id LIMIT :limit
+
+-- name: list_failures
+SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d.doubts, d.attempts,
+       d.next_attempt_at, d.code, d.enhanced, d.reply, d.stage, d.reason, d.changed_at
+  FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+ WHERE d.send_id = :send AND d.subscriber_id > :after
+   AND (d.doubts > 0 OR d.state IN ('failed', 'skipped', 'bounced', 'in_doubt'))
+ ORDER BY d.subscriber_id LIMIT :limit
+
+-- name: load_attempts
+SELECT event, at, owner, code, enhanced, reply, stage, reason
+  FROM attempts WHERE send_id = :send AND subscriber_id = :subscriber ORDER BY id

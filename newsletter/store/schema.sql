@@ -1,0 +1,163 @@
+-- The whole schema, for people to read: what the migrations add up to (tests/contract/test_schema.py says so).
+-- New stores run the migrations; nothing runs this file.
+--
+-- Instants are microseconds since 1970 in UTC. States are words of delivery.py and records.py. An empty text means
+-- that nothing is known. INTEGER PRIMARY KEY numbers rows; BLOB holds bytes; WITHOUT ROWID keeps rows in key order.
+
+-- Facts about the store itself: schema (number of the last migration), store_id, host_id and epoch (which tell it from
+-- its copies), address_key (fingerprint of the key behind every address_hash).
+CREATE TABLE meta (
+    key TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE lists (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- One row for each person ever seen. Erasing a person empties every column but the hash and the instants; the row
+-- stays, so that no count changes and no import brings the person back. address IS NULL means erased.
+CREATE TABLE subscribers (
+    id INTEGER PRIMARY KEY,
+    address_hash BLOB NOT NULL UNIQUE,
+    address TEXT,
+    domain TEXT NOT NULL,
+    name TEXT NOT NULL,
+    language TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    attributes TEXT NOT NULL,  -- a JSON object of texts
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
+-- Where a person stands on one list: pending, active, unsubscribed, removed; origin says where the consent came from.
+CREATE TABLE subscriptions (
+    list_id BIGINT NOT NULL REFERENCES lists (id),
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    state TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    joined_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    PRIMARY KEY (list_id, subscriber_id)
+) WITHOUT ROWID;
+
+-- Addresses never to mail, whether or not a subscriber has them; they outlive subscription and erasure.
+CREATE TABLE suppressions (
+    address_hash BLOB NOT NULL PRIMARY KEY,
+    reason TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    note TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Frozen editions, never changed; content is the JSON of edition.py, whose number of form is in format.
+CREATE TABLE editions (
+    id INTEGER PRIMARY KEY,
+    issue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    language TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    revision BIGINT NOT NULL,
+    format BIGINT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    content TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE INDEX editions_issue ON editions (issue, kind);
+
+-- Who approved which source digest, and the text of the issue file at that moment; rows are only added.
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY,
+    issue TEXT NOT NULL,
+    source_digest TEXT NOT NULL,
+    content TEXT NOT NULL,
+    approved_by TEXT NOT NULL,
+    approved_at BIGINT NOT NULL
+);
+
+CREATE INDEX approvals_issue ON approvals (issue, id);
+
+-- One mailing of an issue; planned is the size of its audience when it was frozen.
+CREATE TABLE sends (
+    id INTEGER PRIMARY KEY,
+    issue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    source_digest TEXT NOT NULL,
+    send_at BIGINT,
+    not_after BIGINT,
+    planned BIGINT NOT NULL,
+    planned_at BIGINT NOT NULL,
+    started_at BIGINT,
+    finished_at BIGINT,
+    changed_at BIGINT NOT NULL,
+    UNIQUE (issue, kind)
+);
+
+-- Which edition a subscriber of each language gets, as it was decided when the audience was frozen.
+CREATE TABLE send_languages (
+    send_id BIGINT NOT NULL REFERENCES sends (id),
+    language TEXT NOT NULL,
+    edition_id BIGINT NOT NULL REFERENCES editions (id),
+    PRIMARY KEY (send_id, language)
+) WITHOUT ROWID;
+
+-- The ledger: one row for each recipient of a send. It holds no address: the domain is what reports need. doubts counts
+-- how often the row was in doubt and is never lowered. former is the state before a bounce. code, enhanced, stage and
+-- reply are the last reply; reason says why where there is none.
+CREATE TABLE deliveries (
+    send_id BIGINT NOT NULL REFERENCES sends (id),
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    list_id BIGINT NOT NULL REFERENCES lists (id),
+    edition_id BIGINT NOT NULL REFERENCES editions (id),
+    domain TEXT NOT NULL,
+    state TEXT NOT NULL,
+    former TEXT,
+    doubts BIGINT NOT NULL DEFAULT 0,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    next_attempt_at BIGINT NOT NULL,
+    owner TEXT,
+    claimed_at BIGINT,
+    changed_at BIGINT NOT NULL,
+    code BIGINT,
+    enhanced TEXT,
+    stage TEXT,
+    reply TEXT,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (send_id, subscriber_id)
+) WITHOUT ROWID;
+
+-- These three hold only rows that wait, so they shrink to nothing as a send goes on.
+CREATE INDEX deliveries_due ON deliveries (send_id, next_attempt_at, subscriber_id) WHERE state = 'pending';
+CREATE INDEX deliveries_owned ON deliveries (send_id, owner) WHERE state IN ('claimed', 'transmitting');
+CREATE INDEX deliveries_doubtful ON deliveries (send_id, subscriber_id) WHERE state = 'in_doubt';
+
+-- The log: each event of a row but the plain acceptance on its first try; rows are only added.
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    send_id BIGINT NOT NULL REFERENCES sends (id),
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    event TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    owner TEXT,
+    code BIGINT,
+    enhanced TEXT,
+    stage TEXT,
+    reply TEXT,
+    reason TEXT NOT NULL
+);
+
+CREATE INDEX attempts_delivery ON attempts (send_id, subscriber_id);
+
+-- What the front matter of an issue file said, good until its time or size changes: cron reads changed files only.
+CREATE TABLE issue_files (
+    name TEXT NOT NULL PRIMARY KEY,
+    mtime_ns BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    send_at BIGINT,
+    verdict TEXT NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,113 @@
+-- Queries of sends.py: planning, the states of a send, its account.
+
+-- Somebody on an earlier list of the plan is counted there; :earlier holds the numbers of those lists, like ",3,1,".
+-- name: count_audience
+SELECT COUNT(*)
+  FROM subscriptions m CROSS JOIN subscribers s
+ WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
+   AND NOT EXISTS (SELECT 1 FROM subscriptions e
+                    WHERE e.subscriber_id = m.subscriber_id AND e.state = 'active'
+                      AND e.list_id IN (SELECT id FROM lists WHERE :earlier LIKE '%,' || id || ',%'))
+
+-- name: insert_send
+INSERT INTO sends (issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, changed_at)
+VALUES (:issue, :kind, :state, '', :source_digest, :send_at, :not_after, 0, :now, :now)
+RETURNING id
+
+-- name: list_languages
+SELECT DISTINCT s.language
+  FROM subscriptions m CROSS JOIN subscribers s
+ WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id
+
+-- name: insert_language
+INSERT INTO send_languages (send_id, language, edition_id) VALUES (:send, :language, :edition)
+ON CONFLICT (send_id, language) DO NOTHING
+
+-- CROSS JOIN keeps SQLite to this order: the list's subscriptions in the order of their key, which is the order in which
+-- the ledger's rows are written; elsewhere it is a plain join.
+-- name: freeze_audience
+INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, state, next_attempt_at, changed_at)
+SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
+  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
+ WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND l.send_id = :send AND l.language = s.language
+   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
+ ORDER BY m.subscriber_id
+ON CONFLICT (send_id, subscriber_id) DO NOTHING
+
+-- name: set_planned
+UPDATE sends SET planned = :planned WHERE id = :send
+
+-- name: find_send
+SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
+  FROM sends WHERE issue = :issue AND kind = :kind
+
+-- name: load_send
+SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
+  FROM sends WHERE id = :send
+
+-- name: load_sends
+SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
+  FROM sends ORDER BY id DESC
+
+-- name: unfinished_sends
+SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
+  FROM sends
+ WHERE (state IN ({running}) OR (state = 'frozen' AND (send_at IS NULL OR send_at <= :now)))
+   AND (EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state = 'pending'
+                   AND d.next_attempt_at <= :now)
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state IN ('claimed', 'transmitting'))
+        OR NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state = 'pending'))
+ ORDER BY id
+
+-- name: next_due_at
+SELECT MIN(next_attempt_at) FROM deliveries WHERE send_id = :send AND state = 'pending'
+
+-- name: start_send
+-- move: send START
+UPDATE sends SET state = {to}, reason = '', started_at = COALESCE(started_at, :now), changed_at = :now
+ WHERE id = :send AND state = {from}
+
+-- name: try_send
+-- move: send TRY
+UPDATE sends SET state = {to}, reason = '', started_at = COALESCE(started_at, :now), changed_at = :now
+ WHERE id = :send AND state = {from}
+
+-- name: hold_send
+-- move: send HOLD
+UPDATE sends SET state = {to}, reason = :reason, changed_at = :now WHERE id = :send AND state = {from}
+
+-- name: lift_send
+-- move: send LIFT
+UPDATE sends SET state = {to}, reason = '', changed_at = :now WHERE id = :send AND state = {from}
+
+-- name: pause_send
+-- move: send PAUSE
+UPDATE sends SET state = {to}, reason = :reason, changed_at = :now WHERE id = :send AND state = {from}
+
+-- name: resume_send
+-- move: send RESUME
+UPDATE sends SET state = {to}, reason = '', changed_at = :now WHERE id = :send AND state = {from}
+
+-- name: cancel_send
+-- move: send CANCEL
+UPDATE sends SET state = {to}, reason = :reason, finished_at = :now, changed_at = :now
+ WHERE id = :send AND state = {from}
+
+-- name: reopen_send
+-- move: send REOPEN
+UPDATE sends SET state = {to}, reason = '', finished_at = NULL, changed_at = :now WHERE id = :send AND state = {from}
+
+-- name: finish_send
+-- move: send FINISH
+UPDATE sends SET state = {to}, reason = '', finished_at = :now, changed_at = :now
+ WHERE id = :send AND state = {from}
+   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.state = 'pending')
+   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.state IN ('claimed', 'transmitting'))
+
+-- The one statement counts both sides of the closing equation, so no commit can come between them.
+-- name: account_send
+SELECT s.planned, d.state, COUNT(d.subscriber_id)
+  FROM sends s LEFT JOIN deliveries d ON d.send_id = s.id
+ WHERE s.id = :send GROUP BY s.planned, d.state

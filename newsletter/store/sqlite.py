@@ -1,0 +1,211 @@
+"""Run named queries on SQLite: one connection, WAL, ``synchronous=FULL``, and errors that say what to do.
+
+FULL because a commit that is reported must survive a power cut (NORMAL loses some under WAL); an issue of the ledger's
+promise, so no setting weakens it. Threads share the connection in turns. Not here: what a query means.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from newsletter.errors import StoreError, StoreUnavailableError
+from newsletter.store.database import Row, load_queries
+from newsletter.store.schema import check_schema, latest_schema, load_migrations
+
+_OLDEST = (3, 35, 0)
+"""The first SQLite with RETURNING."""
+_WAL_KEPT_BYTES = 16 * 1024 * 1024
+_ABSENT = "the file is not there any more, or another stands in its place"
+
+
+class SqliteDatabase:
+    """Implement ``Database`` on one SQLite file; ``timeout_s`` is how long to wait for another's transaction.
+
+    A database that is empty is set up. Raises StoreError for one of another schema, or of something else.
+    """
+
+    def __init__(self, path: Path, timeout_s: float, *, migrate: bool = False) -> None:
+        self.where = str(path)
+        self.path = path
+        self._timeout_s = timeout_s
+        self._lock = threading.RLock()
+        self._queries = load_queries()
+        if tuple(sqlite3.sqlite_version_info) < _OLDEST:
+            raise StoreError(
+                f"Python has SQLite {sqlite3.sqlite_version}, too old for a store; use a Python with 3.35 or newer"
+            )
+        _make_private(path)
+        with self._translated():
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path))}?mode=rw",
+                uri=True,
+                timeout=timeout_s,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+        try:
+            self._file = _identity(path)
+            self._configure()
+            self._open_schema(migrate)
+        except BaseException:
+            self.close()
+            raise
+
+    # -- the interface ------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction that writes; one inside another is part of it.
+
+        The write lock is taken at once (BEGIN IMMEDIATE), so that no statement inside can fail for being late.
+        """
+        with self._lock, self._translated():
+            if self._connection.in_transaction:
+                yield
+                return
+            self._check_file()
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:  # the block failed, or the commit did
+                self._roll_back()
+                raise
+
+    def rows(self, name: str, /, **parameters: object) -> list[Row]:
+        """Return all rows of the query."""
+        with self._lock, self._translated():
+            return self._connection.execute(self._queries[name], parameters).fetchall()
+
+    def row(self, name: str, /, **parameters: object) -> Row | None:
+        """Return the first row of the query, or None."""
+        rows = self.rows(name, **parameters)  # all of them: an unfinished statement would keep its lock
+        return rows[0] if rows else None
+
+    def change(self, name: str, /, **parameters: object) -> int:
+        """Run a statement that writes, in the open transaction or one of its own; return how many rows it touched."""
+        with self.transaction():
+            return self._connection.execute(self._queries[name], parameters).rowcount
+
+    def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
+        """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
+        sql = self._queries[name]
+        with self.transaction():
+            return [self._connection.execute(sql, dict(one)).rowcount > 0 for one in parameters]
+
+    def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(
+            sqlite3.Error
+        ):  # SQLite may have done it already, and the first error is the one to tell
+            self._connection.execute("ROLLBACK")
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def _configure(self) -> None:
+        with self._translated():
+            # fullfsync matters on macOS alone, where fsync does not reach the disk.
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
+
+    def _open_schema(self, migrate: bool) -> None:
+        latest = latest_schema()
+        if self._schema() == 0 or migrate:
+            self._migrate(latest)
+        check_schema(self._schema(), latest, self.where)
+
+    def _schema(self) -> int:
+        """Return the number of the last migration that was applied, 0 for an empty database."""
+        with self._translated():
+            tables = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                return 0
+            facts = (
+                self._connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+                if "meta" in tables
+                else None
+            )
+        if facts is None:
+            raise StoreError(
+                f"{self.where}: a database of something else, no store of newsletter; name another file in [store] url"
+            )
+        return int(facts[0])
+
+    def _migrate(self, latest: int) -> None:
+        """Apply the migrations that are missing, all in one transaction; another run may have done it meanwhile."""
+        with self.transaction():
+            found = self._schema()
+            if found >= latest:
+                return
+            for migration in load_migrations()[found:]:
+                for statement in migration.statements:
+                    self._connection.execute(statement)
+            self._connection.execute(
+                "INSERT INTO meta (key, value) VALUES ('schema', ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (str(latest),),
+            )
+
+    # -- errors -------------------------------------------------------------------------------------------------------
+
+    def _check_file(self) -> None:
+        """Raise StoreUnavailableError where the open file is not the one at its path: SQLite would not notice."""
+        if _identity(self.path) != self._file:
+            raise StoreUnavailableError(f"{self.where}: {_ABSENT}; put it back, then run the command again")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._store_error(error) from error
+
+    def _store_error(self, error: sqlite3.Error) -> StoreError:
+        """Return the error of ours that says what happened, where, and what to do (https://sqlite.org/rescode.html)."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StoreUnavailableError(
+                f"{self.where}: held by another command for over {self._timeout_s:g} s; try again when that one ends"
+            )
+        if code == sqlite3.SQLITE_FULL:
+            return StoreUnavailableError(f"{self.where}: the disk is full; free some space, then run the command again")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            return StoreUnavailableError(
+                f"{self.where}: cannot be written; check the permissions of the file and of its folder"
+            )
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            return StoreUnavailableError(
+                f"{self.where}: cannot be read or written ({error}); check that its disk is there and sound"
+            )
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StoreError(f"{self.where}: damaged, or no SQLite database ({error}); restore the latest backup")
+        return StoreError(f"{self.where}: {error}; this is a bug of newsletter, please report it")
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read, unless there is one: a store holds people's addresses."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{path}: cannot be opened: {error.strerror}; check [store] url, the folder and its permissions"
+        ) from None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return device and inode of the file at ``path``, (0, 0) where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino

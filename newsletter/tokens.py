@@ -40,6 +40,7 @@ Not here: what a token permits (``subscriptions``, ``bounces``), and reading the
 import base64
 import datetime as dt
 import enum
+import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -52,6 +53,11 @@ SECRET_MIN = 32
 _KEY_NUMBER_MAX = 127
 _PAYLOAD, _TOKEN_BYTES = 15, 30
 _SIGNED = b"newsletter/1/token\0"
+_BLOCK = 64
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
+"""Two characters for each ten bits: writing base32 by pairs takes two thirds of the time of ``base64.b32encode``."""
+_SHIFTS = tuple(range(_TOKEN_BYTES * 8 - 10, -1, -10))
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _RETIRED = "retired"
 
@@ -175,18 +181,42 @@ def new_secret_text(random_bytes: bytes) -> str:
     )
 
 
+class Signer:
+    """Sign tokens with the newest active key, its half of the work done beforehand.
+
+    An HMAC starts by hashing its key twice over; copying those two states takes a third of the time of a whole HMAC,
+    which counts where a send signs two tokens a message. Only copies are ever fed, so threads may share one.
+    """
+
+    __slots__ = ("_inner", "_number", "_outer")
+
+    def __init__(self, keys: Keys) -> None:
+        key = keys.token_keys[keys.signer - 1]
+        if key is None:
+            raise ValueError(f"token key {keys.signer} is retired")
+        block = key.ljust(_BLOCK, b"\0")
+        self._number = keys.signer
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + _SIGNED)
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def sign(self, token: Token) -> str:
+        """Return the 48 characters of ``token``."""
+        payload = (
+            bytes((self._number, token.purpose))
+            + token.list_id.to_bytes(3, "big")
+            + token.subscriber_id.to_bytes(6, "big")
+            + token.extra.to_bytes(4, "big")
+        )
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(payload)
+        outer.update(inner.digest())
+        number = int.from_bytes(payload + outer.digest()[: _TOKEN_BYTES - _PAYLOAD], "big")
+        return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])
+
+
 def sign(keys: Keys, token: Token) -> str:
     """Return the 48 characters of ``token``, signed with the newest active key."""
-    key = keys.token_keys[keys.signer - 1]
-    if key is None:
-        raise ValueError(f"token key {keys.signer} is retired")
-    payload = (
-        bytes((keys.signer, token.purpose))
-        + token.list_id.to_bytes(3, "big")
-        + token.subscriber_id.to_bytes(6, "big")
-        + token.extra.to_bytes(4, "big")
-    )
-    return base64.b32encode(payload + _mac(key, payload)).lower().decode("ascii")
+    return Signer(keys).sign(token)
 
 
 def read_token(keys: Keys, text: str, purpose: Purpose) -> Token | None:

@@ -1,0 +1,27 @@
+"""Fixtures that every test may use; ``pytest --rewrite-goldens`` writes the golden files anew instead of comparing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-goldens", action="store_true", help="write the golden files from what the code makes")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
+    """Compare bytes with ``tests/golden/NAME``, or write them there with ``--rewrite-goldens``."""
+
+    def compare(name: str, content: bytes) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--rewrite-goldens"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        assert path.exists(), f"{path} is missing; write it with pytest --rewrite-goldens"
+        assert content == path.read_bytes(), f"{path} differs; compare, then run pytest --rewrite-goldens if it is meant"
+
+    return compare

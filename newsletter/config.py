@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from newsletter.errors import ConfigError
+from newsletter.errors import ConfigError, InputError
 from newsletter.model import SECTION_KINDS
 
 CONFIG_NAME = "newsletter.toml"
@@ -173,6 +173,27 @@ def load_project(root: Path, environ: Mapping[str, str] | None = None) -> Projec
     config = _convert(overlaid, path)
     _check(config, path)
     return Project(root, config)
+
+
+def find_issue(project: Project, name: str) -> Path:
+    """Return the path of the issue ``name``: a slug of the project's ``issues/``, or a path to a Markdown file.
+
+    Raises InputError that lists the newest slugs where there is no such issue.
+    """
+    given = Path(name)
+    if given.suffix == ".md" and given.is_file():
+        return given
+    path = project.issues_dir / f"{name.removesuffix('.md')}.md"
+    if re.fullmatch(r"[\w.-]+", name) and path.is_file():
+        return path
+    slugs = list_slugs(project)
+    known = f"the newest: {', '.join(slugs[-5:])}" if slugs else f"{project.issues_dir} holds no issue yet"
+    raise InputError(f"no issue {name!r}: {path} does not exist; {known}; 'newsletter new' writes one")
+
+
+def list_slugs(project: Project) -> list[str]:
+    """Return the slugs of the project's issues, in alphabetical order."""
+    return sorted(path.stem for path in project.issues_dir.glob("*.md"))
 
 
 def _overlay(content: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

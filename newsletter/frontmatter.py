@@ -41,6 +41,8 @@ KEYS: Mapping[str, str] = {
 """Every key that a front matter may hold, with what it means."""
 _SELECT_RULES = ("top", "since", "min_sources", "feeds", "tags", "limit", "skip_if_empty")
 _DURATION = re.compile(r"(\d{1,4})\s*(minute|hour|day)s?")
+_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+_APPROVED_LINE = re.compile(r"^approved:.*\n", re.MULTILINE)
 _APPROVAL = re.compile(r"([0-9a-f]{64}) by (.{1,200}) (\d{4}-\d{2}-\d{2})")
 
 
@@ -169,6 +171,28 @@ def _plain(node: "Node", file: str, depth: int = 0) -> Any:
 
 def _place(node: "Node", file: str) -> Place:
     return Place(file, node.start_mark.line + 2, node.start_mark.column + 1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The line that 'newsletter approve' writes
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def without_approval(text: str) -> str:
+    """Return the text of an issue file without its ``approved:`` line: what the source digest covers."""
+    closing = _CLOSING.search(text, 3)
+    end = closing.start() if closing else 0
+    return _APPROVED_LINE.sub("", text[:end]) + text[end:]
+
+
+def with_approval(text: str, approval: Approval) -> str:
+    """Return the text of an issue file, line ends as they are, with ``approval`` as the front matter's last line."""
+    bare = without_approval(text)
+    closing = _CLOSING.search(bare, 3)
+    end = closing.start() if closing else 0
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    signer = " ".join(approval.by.split())
+    return f"{bare[:end]}approved: {approval.digest} by {signer} {approval.on.isoformat()}{line_end}{bare[end:]}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""The command line: one module a command, loaded when it is called, so that ``--help`` and cron cost next to nothing.
+
+Commands parse arguments and print; the use cases below them do neither. This is the only place that knows exit codes.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from newsletter import __version__
+from newsletter.cli.context import App
+from newsletter.errors import (
+    BusyError,
+    ConfigError,
+    InputError,
+    NewsletterError,
+    NotAllowedError,
+    ProblemsError,
+    RelayUnavailableError,
+    StoreUnavailableError,
+)
+
+DONE, FINDINGS, USAGE, DATA, UNAVAILABLE, BUG, TRY_LATER, CONFIG = 0, 1, 2, 65, 69, 70, 75, 78
+
+EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (NotAllowedError, FINDINGS),
+    (ProblemsError, DATA),
+    (InputError, DATA),
+    (RelayUnavailableError, UNAVAILABLE),
+    (StoreUnavailableError, TRY_LATER),
+    (BusyError, TRY_LATER),
+    (ConfigError, CONFIG),
+    (NewsletterError, BUG),
+)
+"""The exit code for each error, the first that fits; the codes are those of sysexits.h where it has one."""
+
+COMMANDS = {
+    "init": "Make a new newsletter in a folder.",
+    "new": "Write an empty issue for the next date.",
+    "build": "Compile an issue to HTML, text and a message.",
+    "approve": "Approve an issue, so that it may be sent.",
+    "send": "Send an issue, or what is due; without --yes, show the plan.",
+    "status": "Account for each recipient of a send.",
+    "subscribers": "Import, add, list and remove subscribers.",
+    "demo": "Compile the sample issue and mail it to an embedded receiver.",
+    "migrate": "Bring the store to this version's schema.",
+}
+"""Every command with its line in ``--help``; the module of the same name in this package holds it."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"newsletter.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--project",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    envvar="NEWSLETTER_PROJECT",
+    show_envvar=True,
+    help="The newsletter's folder, which holds newsletter.toml.  [default: this folder]",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+@click.version_option(__version__, prog_name="newsletter")
+@click.pass_context
+def cli(ctx: click.Context, root: Path, quiet: bool) -> None:
+    """Compile weekly issues and mail them so that every row's fate can be proven.
+
+    Exit codes: 0 done, 1 findings or refused, 2 usage, 65 bad issue or data, 69 relay unavailable, 70 bug, 75 try
+    again later, 78 bad configuration.
+    """
+    ctx.obj = App(root, quiet)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are printed to standard error."""
+    try:
+        result: Any = cli.main(list(arguments), prog_name="newsletter", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except NewsletterError as error:
+        click.echo(in_lines(error), err=True)
+        return exit_code_of(error)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+    except Exception as error:
+        return _report_bug(error)
+    return result if isinstance(result, int) else DONE
+
+
+def _report_bug(error: Exception) -> int:
+    if os.environ.get("NEWSLETTER_DEBUG"):
+        raise error
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    click.echo(
+        f"bug: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); nothing more was done. "
+        "NEWSLETTER_DEBUG=1 shows the whole trace; please report it",
+        err=True,
+    )
+    return BUG
+
+
+def exit_code_of(error: NewsletterError) -> int:
+    """Return the exit code for an error."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def in_lines(error: NewsletterError) -> str:
+    """Return an error as it is printed, a line for each problem."""
+    if isinstance(error, ProblemsError):
+        return "\n".join(f"error: {problem}" for problem in error.problems)
+    return f"error: {error}"

@@ -1,0 +1,67 @@
+"""``newsletter build``: compile an issue into files to look at, for a sample recipient."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from newsletter.cli.context import App, echo_json, json_option, size
+
+if TYPE_CHECKING:
+    from newsletter.compiler import Build
+
+
+@click.command("build")
+@click.argument("issue")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write to; the files go to OUT/SLUG.  [default: build/ in the newsletter's folder]",
+)
+@click.option("--keep-mjml", is_flag=True, help="Write email.mjml as well.")
+@click.option("--approved", is_flag=True, help="Refuse an issue that is not approved as it stands.")
+@json_option
+@click.pass_obj
+def command(app: App, issue: str, out: Path | None, keep_mjml: bool, approved: bool, as_json: bool) -> None:
+    """Compile ISSUE, a slug or a file, to HTML, text, a message and edition.json.
+
+    The message is made for a sample recipient with a sample key, so that equal input gives equal files.
+    """
+    from newsletter.compiler import build_issue, load_issue, refuse_unapproved
+    from newsletter.config import find_issue
+
+    project = app.project()
+    started = time.perf_counter()
+    loaded = load_issue(project, find_issue(project, issue))
+    if approved:
+        refuse_unapproved(project, loaded)
+    built = build_issue(project, loaded, out or project.root / "build", keep_mjml=keep_mjml)
+    seconds = time.perf_counter() - started
+    if as_json:
+        echo_json(_as_json(built, seconds))
+        return
+    for problem in built.compiled.warnings:
+        app.warn(problem)
+    edition = built.compiled.edition
+    app.say(f"{edition.issue}: compiled in {seconds * 1000:.0f} ms, edition {edition.digest[:12]}")
+    for path in built.files:
+        app.say(f"  {path}  {size(path.stat().st_size)}")
+
+
+def _as_json(built: "Build", seconds: float) -> dict[str, object]:
+    edition, issue = built.compiled.edition, built.loaded.issue
+    return {
+        "issue": edition.issue,
+        "edition_digest": edition.digest,
+        "source_digest": built.source_digest,
+        "approved": issue.approved is not None and issue.approved.digest == built.source_digest,
+        "audience": issue.audience,
+        "send_at": issue.send_at.isoformat() if issue.send_at else None,
+        "not_after": issue.not_after.isoformat() if issue.not_after else None,
+        "files": {path.name: str(path) for path in built.files},
+        "bytes": {path.name: path.stat().st_size for path in built.files},
+        "seconds": round(seconds, 4),
+        "stages": {name: round(value, 6) for name, value in built.compiled.timings.items()},
+        "warnings": [str(problem) for problem in built.compiled.warnings],
+    }

@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+"""What cron runs: send every approved issue whose time has come, and go on with sends that are not finished.
+
+    * * * * *  cd /srv/newsletter && .venv/bin/python send.py
+
+The same as ``newsletter send --due``; options are passed on (``--late``, ``--json``).
+"""
+
+import sys
+
+from newsletter.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["send", "--due", *sys.argv[1:]]))

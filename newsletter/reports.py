@@ -1,4 +1,4 @@
-"""Say as values what a send would do and what a run came to; ``as_json`` is what ``--json`` prints.
+"""Say as values what a send would do and what a run came to; ``as_json`` gives what ``--json`` prints of it.
 
 Nothing here sends, prints or decides.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.delivery import Account
-from newsletter.model import FORMAT, Edition, Part
+from newsletter.model import Edition, Part
 from newsletter.store import Recovery, Result, Send, Store
 
 
@@ -51,7 +51,6 @@ class SendReport:
     def as_json(self) -> dict[str, Any]:
         """Return the report for ``--json``: the seven numbers of the account beside the rest."""
         return {
-            "format": FORMAT,
             "issue": self.send.issue,
             "state": str(self.send.state),
             **self.account.as_json(),
@@ -87,7 +86,6 @@ class PlanReport:
     def as_json(self) -> dict[str, Any]:
         """Return the plan for ``--json``; an issue that was planned before shows its account too."""
         return {
-            "format": FORMAT,
             "issue": self.issue,
             "audience": self.audience,
             "editions": [

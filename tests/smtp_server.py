@@ -45,6 +45,7 @@ class _Fault:
     act: Callable[["_Session"], None]
     times: int | None
     after: int = 0
+    every: int = 1
 
 
 @dataclass
@@ -67,6 +68,7 @@ class SmtpServer:
     def __post_init__(self) -> None:
         self._faults: dict[str, list[_Fault]] = {}
         self._recipients: dict[str, tuple[str, int | None]] = {}
+        self._poison: set[str] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sockets: list[socket.socket] = []
@@ -107,6 +109,14 @@ class SmtpServer:
         """Answer RCPT TO for ``address`` with ``code``, the first ``times`` times or always."""
         self._recipients[address] = (f"{code} {text}", times)
 
+    def hang_up_on(self, address: str) -> None:
+        """Close the connection whenever the message is to ``address``, at its DATA."""
+        self._poison.add(address)
+
+    def limit_sessions(self, messages: int) -> None:
+        """Answer MAIL with 421 after so many messages in one session."""
+        self._limit = messages
+
     def say(self, stage: str, *lines: str, times: int | None = 1, after: int = 0) -> None:
         """Answer ``stage`` with ``lines`` instead; ``after`` lets so many pass first."""
         answer = "".join(f"{line}\r\n" for line in lines).encode()
@@ -115,15 +125,7 @@ class SmtpServer:
     def shut_at(self, stage: str, times: int | None = 1, after: int = 0) -> None:
         """Answer ``stage`` with 421 and close."""
 
-        def act(session: "_Session") -> None:
-            session.write(b"421 4.3.2 shutting down\r\n")
-            # To close with octets unread would reset the connection, and could take the 421 away from the client.
-            session.sock.shutdown(socket.SHUT_WR)
-            while session.sock.recv(8192):
-                pass
-            raise _HangUp
-
-        self._add(stage, act, times, after)
+        self._add(stage, _Session.shut, times, after)
 
     def close_at(self, stage: str, times: int | None = 1, after: int = 0) -> None:
         """Close the connection at ``stage`` without a word."""
@@ -167,9 +169,10 @@ class SmtpServer:
 
         self._add(stage, act, times, 0)
 
-    def drop_after_dot(self, times: int | None = 1, after: int = 0) -> None:
-        """Take the message, and close before the answer to its dot."""
+    def drop_after_dot(self, times: int | None = 1, after: int = 0, every: int = 1) -> None:
+        """Take the message, and close before the answer to its dot; ``every`` second or third time only."""
         self.close_at("dot", times, after)
+        self._faults["dot"][-1].every = every
 
     def drop_before_dot(self, times: int | None = 1, after: int = 0) -> None:
         """Close amid the message, before its dot."""
@@ -180,6 +183,7 @@ class SmtpServer:
         self._split = True
 
     _split = False
+    _limit = 0
 
     # --- the server ----------------------------------------------------------------------------------------------
 
@@ -193,6 +197,7 @@ class SmtpServer:
                     fault.after -= 1
                 elif fault.times is None or fault.times:
                     fault.times = fault.times and fault.times - 1
+                    fault.after = fault.every - 1
                     return fault
         return None
 
@@ -230,6 +235,7 @@ class _Session:
         self.secure = False
         self.mail_from: str | None = None
         self.rcpt_to: list[str] = []
+        self.taken = 0
 
     def run(self) -> None:
         with contextlib.suppress(_HangUp, OSError, ssl.SSLError):
@@ -251,6 +257,15 @@ class _Session:
         for octet in octets:
             self.sock.sendall(bytes([octet]))
             time.sleep(0)
+
+    def shut(self) -> None:
+        """Say 421 and end the session."""
+        self.write(b"421 4.3.2 shutting down\r\n")
+        # To close with octets unread would reset the connection, and could take the 421 away from the client.
+        self.sock.shutdown(socket.SHUT_WR)
+        while self.sock.recv(8192):
+            pass
+        raise _HangUp
 
     def at(self, stage: str, *lines: str) -> bool:
         """Answer ``stage``, or do what was injected for it; tell whether the answer was the usual one."""
@@ -311,6 +326,8 @@ class _Session:
         self.at("auth", "235 2.7.0 welcome" if known else "535 5.7.8 who are you?")
 
     def mail(self, command: str) -> None:
+        if self.server._limit and self.taken >= self.server._limit:
+            self.shut()
         if self.at("mail", "250 2.1.0 ok"):
             self.mail_from = re.search(r"<(.*?)>", command)[1]
             self.rcpt_to = []
@@ -326,6 +343,8 @@ class _Session:
         if fault is not None:
             fault.act(self)
             return
+        if self.server._poison.intersection(self.rcpt_to):
+            raise _HangUp
         if not self.rcpt_to:
             self.write(b"554 5.5.1 no valid recipients\r\n")
             return
@@ -346,6 +365,7 @@ class _Session:
             lines.append(line[1:] if line.startswith(b"..") else line)
         message = Accepted(self.mail_from or "", tuple(self.rcpt_to), b"".join(lines))
         self.mail_from, self.rcpt_to = None, []
+        self.taken += 1
         self.server.dotted.append(message)
         if self.at("dot", "250 2.0.0 taken"):
             self.server.accepted.append(message)

@@ -1,15 +1,21 @@
-"""The sample newsletter: it parses without a problem, has what the guide promises, and shows every default truly."""
+"""The sample newsletter and the editors' guide: both compile as they stand, and say nothing that is not true."""
 
 import re
+import shutil
 import struct
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from newsletter import frontmatter
 from newsletter import issue as issue_module
+from newsletter.articles import ARTICLE_KINDS
+from newsletter.compiler import compile_issue, load_issue
 from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project, load_project
-from newsletter.model import ARTICLES, BRIEF, LEAD, QUOTE, SPONSOR, TEXT, Issue, Section
+from newsletter.errors import IssueError
+from newsletter.markup import ALLOWED_TAGS, MERGE_FIELDS
+from newsletter.model import ARTICLES, BRIEF, LEAD, QUOTE, SECTION_KINDS, SPONSOR, TEXT, Issue, Section
 
 ROOT = Path(__file__).parents[1]
 SLUGS = ("2026-11-11", "2026-11-18", "2026-11-25")
@@ -179,3 +185,51 @@ def test_what_is_commented_out_are_the_defaults_and_all_of_them(tmp_path: Path) 
         for key in getattr(default, name).__struct_encode_fields__:
             if (name, key) != ("smtp", "password"):  # a password never stands in the file
                 assert re.search(rf"^{key} = ", opened, re.MULTILINE), key
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The editors' guide: each example is an issue, or the body of one, and each message is what the example brings
+# ---------------------------------------------------------------------------------------------------------------------
+
+GUIDE = (ROOT / "docs" / "editing.md").read_text(encoding="utf-8")
+FRONT_MATTER = "---\nsubject: An example\npreheader: Of the guide.\ndate: 2026-11-25\n---\n"
+
+
+def _guide_examples() -> list[tuple[str, str]]:
+    """Return each Markdown example of the guide with the messages that the guide says it brings, or ``""``."""
+    found = re.findall(r"^```markdown\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", GUIDE, re.DOTALL | re.MULTILINE)
+    assert len(found) > 20
+    return found
+
+
+@pytest.mark.parametrize(("example", "messages"), _guide_examples())
+def test_an_example_of_the_guide_brings_what_the_guide_says(example: str, messages: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "issues" / "images", tmp_path / "issues" / "images")
+    shutil.copy(ROOT / CONFIG_NAME, tmp_path)
+    path = tmp_path / "issues" / "2026-11-25.md"
+    path.write_text(example if example.startswith("---") else FRONT_MATTER + example, encoding="utf-8")
+    said, warned = _compile(load_project(tmp_path, {}), path)
+    assert said == messages or (warned and not messages)
+
+
+def _compile(project: Project, path: Path) -> tuple[str, bool]:
+    """Return what ``newsletter build`` prints of the issue's mistakes, and whether these are warnings only."""
+    try:
+        warnings = compile_issue(project, load_issue(project, path)).warnings
+    except IssueError as error:
+        return "".join(f"error: {problem}\n" for problem in error.problems), False
+    return "".join(f"warning: {problem}\n" for problem in warnings), True
+
+
+def test_the_guide_explains_every_front_matter_key_section_kind_and_attribute() -> None:
+    words = (*frontmatter.KEYS, *SECTION_KINDS, "topics=", "date=", "follow-up=", "waive=", "kind=")
+    assert [word for word in words if f"`{word}" not in GUIDE] == []
+
+
+def test_the_guide_names_every_kind_of_article_merge_field_and_tag() -> None:
+    assert [kind for kind in ARTICLE_KINDS if f"`{kind}`" not in GUIDE] == []
+    assert [name for name in MERGE_FIELDS if f"`{{{{ {name} }}}}`" not in GUIDE] == []
+    tags = re.search(r"Of HTML, the tags `(.*?)` are kept", GUIDE, re.DOTALL)
+    assert tags is not None
+    named = set(re.findall(r"[a-z0-9]+", tags[1])) - {"to"} | {"h4", "h5"}
+    assert named | {"thead", "tbody"} == ALLOWED_TAGS

@@ -370,7 +370,7 @@ class _Carrier:
         if self._connection:
             self._connection.close()
         if result.marked or not self._carried:
-            self._be_careful(answer.reason if isinstance(answer, Lost) else str(answer))
+            self._be_careful(f"the relay's last answer: {answer}")
 
     def _result(self, delivery: Delivery, answer: Reply | Lost) -> Result:
         if isinstance(answer, Lost):

@@ -48,6 +48,10 @@ class Lost:
     in_doubt: bool
     reason: str
 
+    def __str__(self) -> str:
+        known = "whether it was mailed is not known" if self.in_doubt else "nothing was mailed"
+        return f"no answer to {self.stage.upper()}: {self.reason}; {known}"
+
 
 @dataclass(frozen=True, slots=True)
 class Withheld:

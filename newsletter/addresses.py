@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from newsletter.errors import InputError
 
-_LOCAL_NAMES = ("local", "localhost", "invalid", "internal", "lan")
-"""Last labels of names that no public server knows but a private relay may (RFC 6761, RFC 6762)."""
+_PRIVATE_DOMAIN = re.compile(r"localhost|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,3}(?:local|localhost|invalid)")
+"""Names that no public server knows but a relay of one's own may (RFC 6761, RFC 6762)."""
 _ANGLE = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _SHOWN_MAX = 100
@@ -42,14 +42,16 @@ def parse_address(text: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
     candidate = text.strip().removeprefix("mailto:")
-    local_name = candidate.rpartition("@")[2].lower().rpartition(".")[2] in _LOCAL_NAMES
+    local, _, domain = candidate.rpartition("@")
+    is_private = _PRIVATE_DOMAIN.fullmatch(domain.lower())
     try:
-        found = validate_email(
-            candidate, check_deliverability=False, test_environment=True, globally_deliverable=not local_name
-        )
+        # The library refuses such names, whatever it is told: it is shown another domain.
+        checked = f"{local}@example.org" if is_private else candidate
+        found = validate_email(checked, check_deliverability=False, test_environment=True, strict=True)
     except (EmailNotValidError, UnicodeError) as error:
-        raise InputError(f"{_shown(text)} is no email address: {error} Write it like me@example.org.") from None
-    return f"{found.local_part}@{found.ascii_domain}"
+        reason = str(error).rstrip(".")
+        raise InputError(f"{_shown(text)} is no email address: {reason}; write it like me@example.org") from None
+    return f"{found.local_part}@{domain.lower() if is_private else found.ascii_domain}"
 
 
 def parse_mailbox(text: str) -> Mailbox:

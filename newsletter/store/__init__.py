@@ -22,6 +22,7 @@ from newsletter.store.ledger import Ledger
 from newsletter.store.lock import RunLock, lock_path, owner_name
 from newsletter.store.records import (
     Advance,
+    Attempt,
     Change,
     Identity,
     IssueFile,
@@ -44,6 +45,7 @@ from newsletter.store.subscribers import Subscribers
 
 __all__ = [
     "Advance",
+    "Attempt",
     "Change",
     "Identity",
     "IssueFile",

@@ -5,6 +5,7 @@ alone, and the answer says so. Not here: talking to the relay, deciding what a r
 """
 
 import datetime as dt
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -12,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from newsletter.delivery import Delivery, Event, SendState, State, moves, next_attempt, transition
 from newsletter.model import Recipient, Reply, Stage
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
-from newsletter.store.records import Advance, LedgerRow, Recovery, Result, SuppressionReason
+from newsletter.store.records import Advance, Attempt, LedgerRow, Recovery, Result, SuppressionReason
 
 _PAGE = 1000
 _LOCAL_PART = re.compile(r"""[^\s<>()\[\]:;,"'=@]+@(?=[\w\[])""")
@@ -48,11 +49,12 @@ class Ledger:
                 if not rows:
                     break
                 self._skip_gone(send_id, [row[0] for row in rows if not row[-1]], micros)
-                claimed = [_delivery(send_id, row) for row in rows if row[-1]]
-                self._database.change_each(
+                wanted = [_delivery(send_id, row) for row in rows if row[-1]]
+                touched = self._database.change_each(
                     f"claim_delivery@{State.PENDING}",
-                    (_key(delivery) | {"owner": owner, "now": micros} for delivery in claimed),
+                    (_key(delivery) | {"owner": owner, "now": micros} for delivery in wanted),
                 )
+                claimed = list(itertools.compress(wanted, touched))
         return tuple(claimed)
 
     def mark_transmitting(
@@ -90,9 +92,7 @@ class Ledger:
                 f"mark_delivery@{State.CLAIMED}",
                 (_key(delivery) | {"owner": owner, "now": micros} for delivery in marks),
             )
-        marked = frozenset(
-            delivery.subscriber_id for delivery, is_marked in zip(marks, touched, strict=True) if is_marked
-        )
+        marked = frozenset(delivery.subscriber_id for delivery in itertools.compress(marks, touched))
         return Advance(marked, unrecorded)
 
     def release_deliveries(
@@ -221,6 +221,14 @@ class Ledger:
         """Yield the rows a report must name: failed, skipped, bounced, in doubt now or ever."""
         yield from self._pages("list_failures", send=send_id)
 
+    def load_attempts(self, send_id: int, subscriber_id: int) -> tuple[Attempt, ...]:
+        """Return what the log holds of one row, oldest first."""
+        rows = self._database.rows("load_attempts", send=send_id, subscriber=subscriber_id)
+        return tuple(
+            Attempt(Event(event), from_micros(at), owner or "", _reply(code, enhanced, text, stage), reason)
+            for event, at, owner, code, enhanced, text, stage, reason in rows
+        )
+
     # -- parts of the moves, inside an open transaction ---------------------------------------------------------------
 
     def _record(self, owner: str, result: Result, now: dt.datetime) -> bool:
@@ -315,6 +323,10 @@ def _reply_values(reply: Reply | None) -> dict[str, object]:
     }
 
 
+def _reply(code: int | None, enhanced: str, text: str | None, stage: str) -> Reply | None:
+    return None if code is None else Reply(code, enhanced, text or "", Stage(stage))
+
+
 def _delivery(send_id: int, row: Row) -> Delivery:
     subscriber_id, list_id, edition_id, domain, attempts, doubts, address, name, language, attributes, _ = row
     recipient = Recipient(subscriber_id, list_id, address, name, language, json.loads(attributes))
@@ -322,7 +334,6 @@ def _delivery(send_id: int, row: Row) -> Delivery:
 
 
 def _ledger_row(row: Row) -> LedgerRow:
-    code, enhanced, text, stage = row[9:13]
     return LedgerRow(
         send_id=row[0],
         subscriber_id=row[1],
@@ -333,7 +344,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         doubts=row[6],
         attempts=row[7],
         next_attempt_at=from_micros(row[8]) if row[5] == State.PENDING else None,
-        reply=None if code is None else Reply(code, enhanced, text or "", Stage(stage)),
+        reply=_reply(*row[9:13]),
         reason=row[13],
         changed_at=from_micros(row[14]),
     )

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from newsletter.delivery import Delivery, Outcome, SendState, State
+from newsletter.delivery import Delivery, Event, Outcome, SendState, State
 from newsletter.model import Reply
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -215,6 +215,17 @@ class LedgerRow:
     reply: Reply | None
     reason: str
     changed_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Show one line of the log: what happened to a row, when, by which run, and the reply or the reason."""
+
+    event: Event
+    at: dt.datetime
+    owner: str
+    reply: Reply | None
+    reason: str
 
 
 # ---------------------------------------------------------------------------------------------------------------------

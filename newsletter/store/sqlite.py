@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from urllib.parse import quote
 
 from newsletter.errors import StoreError, StoreUnavailableError
@@ -34,12 +35,13 @@ class SqliteDatabase:
         self._timeout_s = timeout_s
         self._lock = threading.RLock()
         self._queries = load_queries()
+        self._translated = _Translation(self)
         if tuple(sqlite3.sqlite_version_info) < _OLDEST:
             raise StoreError(
                 f"Python has SQLite {sqlite3.sqlite_version}, too old for a store; use a Python with 3.35 or newer"
             )
         _make_private(path)
-        with self._translated():
+        with self._translated:
             self._connection = sqlite3.connect(
                 f"file:{quote(str(path))}?mode=rw",
                 uri=True,
@@ -64,7 +66,7 @@ class SqliteDatabase:
 
         The write lock is taken at once (BEGIN IMMEDIATE), so that no statement inside can fail for being late.
         """
-        with self._lock, self._translated():
+        with self._lock, self._translated:
             if self._connection.in_transaction:
                 yield
                 return
@@ -79,7 +81,7 @@ class SqliteDatabase:
 
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
-        with self._lock, self._translated():
+        with self._lock, self._translated:
             return self._connection.execute(self._queries[name], parameters).fetchall()
 
     def row(self, name: str, /, **parameters: object) -> Row | None:
@@ -112,7 +114,7 @@ class SqliteDatabase:
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def _configure(self) -> None:
-        with self._translated():
+        with self._translated:
             # fullfsync matters on macOS alone, where fsync does not reach the disk.
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
@@ -126,7 +128,7 @@ class SqliteDatabase:
 
     def _schema(self) -> int:
         """Return the number of the last migration that was applied, 0 for an empty database."""
-        with self._translated():
+        with self._translated:
             tables = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables:
                 return 0
@@ -163,14 +165,7 @@ class SqliteDatabase:
         if _identity(self.path) != self._file:
             raise StoreUnavailableError(f"{self.where}: {_ABSENT}; put it back, then run the command again")
 
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._store_error(error) from error
-
-    def _store_error(self, error: sqlite3.Error) -> StoreError:
+    def store_error(self, error: sqlite3.Error) -> StoreError:
         """Return the error of ours that says what happened, where, and what to do (https://sqlite.org/rescode.html)."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -190,6 +185,22 @@ class SqliteDatabase:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return StoreError(f"{self.where}: damaged, or no SQLite database ({error}); restore the latest backup")
         return StoreError(f"{self.where}: {error}; this is a bug of newsletter, please report it")
+
+
+class _Translation:
+    """Turn the driver's errors inside a ``with`` block into ours; a class, for it is entered around every statement."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise self._database.store_error(error) from error
 
 
 def _make_private(path: Path) -> None:

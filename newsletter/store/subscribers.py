@@ -259,15 +259,16 @@ class _Details:
 
     def overlaid(self, new: NewSubscriber) -> "_Details":
         """Return the details with what ``new`` knows put over them; the address stays as it was first written."""
-        attributes = json.loads(self.attributes) | {
-            storable(key): storable(value) for key, value in new.attributes.items()
-        }
+        attributes = self.attributes
+        if new.attributes:
+            added = {storable(key): storable(value) for key, value in new.attributes.items()}
+            attributes = json.dumps(json.loads(attributes) | added, sort_keys=True, ensure_ascii=False)
         return _Details(
             address=self.address or new.address,
             name=storable(new.name) or self.name,
             language=storable(new.language) or self.language,
             time_zone=storable(new.time_zone) or self.time_zone,
-            attributes=json.dumps(attributes, sort_keys=True, ensure_ascii=False),
+            attributes=attributes,
         )
 
     def as_parameters(self) -> dict[str, str]:

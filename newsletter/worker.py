@@ -6,7 +6,6 @@ by their first lines, and nothing of the compiler is ever imported in this proce
 
 import datetime as dt
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from newsletter.config import Project
 from newsletter.delivery import SendState
 from newsletter.errors import ConfigError, InputError, IssueError, NewsletterError, NotAllowedError
 from newsletter.frontmatter import without_approval
+from newsletter.glance import front_matter_of, is_over
 from newsletter.model import Edition, Issue
 from newsletter.schedule import Verdict, due
 from newsletter.store import IssueFile, Result, Send, SendPlan, Store, StoredApproval
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 CHILD_SECONDS = 120
 """Seconds that compiling one issue may take."""
-_HEAD_BYTES = 4096
-_PLAIN_SEND_AT = re.compile(rb"^send_at:[ \t]*[\"']?(\d{4})-(\d\d)-(\d\d)[ T]\d\d:\d\d", re.MULTILINE)
-_LONG_PAST = dt.timedelta(days=10)
 _TIMED, _SETTLED, _BROKEN = "timed", "settled", "broken: "
 
 
@@ -230,25 +227,12 @@ def _issue_files(project: Project) -> "Iterator[os.DirEntry[str]]":
 def _judge(project: Project, path: Path, status: os.stat_result, now: dt.datetime) -> IssueFile:
     """Read as little of a file as its verdict takes: when it is timed, else nothing."""
     send_at, verdict = None, _SETTLED
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if b"\nsend_at:" in head and not _is_long_past(head, now):
-        try:
-            send_at, verdict = _read_head(project, path).send_at, _TIMED
-        except IssueError as error:
-            verdict = f"{_BROKEN}{error.problems[0]}"
-    return IssueFile(name=path.name, mtime_ns=status.st_mtime_ns, size=status.st_size, send_at=send_at, verdict=verdict)
-
-
-def _is_long_past(head: bytes, now: dt.datetime) -> bool:
-    match = _PLAIN_SEND_AT.search(head)
-    if match is None or b"\nnot_after:" in head:
-        return False
     try:
-        day = dt.datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=dt.UTC)
-    except ValueError:
-        return False
-    return day + _LONG_PAST < now
+        if not is_over(front_matter_of(str(path)), now):
+            send_at, verdict = _read_head(project, path).send_at, _TIMED
+    except IssueError as error:
+        verdict = f"{_BROKEN}{error.problems[0]}"
+    return IssueFile(name=path.name, mtime_ns=status.st_mtime_ns, size=status.st_size, send_at=send_at, verdict=verdict)
 
 
 def _read_head(project: Project, path: Path) -> Issue:

@@ -6,7 +6,6 @@ Commands parse arguments and print; the use cases below them do neither. This is
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +115,8 @@ def run(arguments: Sequence[str]) -> int:
 def _report_bug(error: Exception) -> int:
     if os.environ.get("NEWSLETTER_DEBUG"):
         raise error
+    import traceback
+
     where = traceback.extract_tb(error.__traceback__)[-1]
     click.echo(
         f"bug: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); nothing more was done. "

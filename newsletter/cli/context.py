@@ -1,15 +1,12 @@
 """What every command is given, and how it prints: readable on a terminal, plain under cron, JSON where asked for."""
 
 import datetime as dt
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from newsletter.model import FORMAT
 
 if TYPE_CHECKING:
     from newsletter.config import Project
@@ -64,6 +61,10 @@ def utc_now() -> dt.datetime:
 
 def echo_json(content: dict[str, Any]) -> None:
     """Print ``content`` as one JSON object that names its format."""
+    import json
+
+    from newsletter.model import FORMAT
+
     click.echo(json.dumps({"format": FORMAT, **content}, ensure_ascii=False, indent=2))
 
 

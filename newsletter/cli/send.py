@@ -1,6 +1,7 @@
 """``newsletter send``: show the plan, send an issue, mail a proof, or do what cron does."""
 
 import datetime as dt
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
 from newsletter.errors import BusyError, NewsletterError
+from newsletter.glance import may_be_due
 
 if TYPE_CHECKING:
     from newsletter.config import Project
@@ -55,8 +57,8 @@ def command(app: App, issue: str | None, yes: bool, proof_to: str | None, due: b
 
 
 def _show_plan(app: App, issue: str, as_json: bool) -> int:
-    from newsletter.reports import plan_report
     from newsletter.config import find_issue
+    from newsletter.reports import plan_report
     from newsletter.worker import audience_lists, freeze_issue
 
     project = app.project()
@@ -141,10 +143,12 @@ def _send_one(app: App, issue: str, late: bool, as_json: bool) -> int:
 
 def _send_due(app: App, late: bool, as_json: bool) -> int:
     """Do what is due, one issue after the other; say nothing and return 0 where nothing is."""
+    now = utc_now()
+    if not late and not may_be_due(str(app.root), os.environ, now):
+        return 0
     from newsletter.worker import find_due, open_known_store
 
     project = app.project()
-    now = utc_now()
     with open_known_store(project) as known:
         due = find_due(project, known, now, late)
         unfinished = known.sends.unfinished_sends(now) if known else ()

@@ -32,10 +32,10 @@ class Inliner(Protocol):
 
 
 class PremailerInliner:
-    """Inline with premailer, set so that MJML's output stays whole. Keeps parsed style sheets."""
+    """Inline with premailer, set so that MJML's output stays whole. Keeps the rules of the style sheets it has read."""
 
     def __init__(self) -> None:
-        self._sheets: dict[str, Any] = {}
+        self._rules: dict[str, list[_Rule]] = {}
 
     def inline(self, html: str, css: str) -> str:
         """Return ``html`` with ``css`` inlined; see ``Inliner``."""
@@ -59,19 +59,40 @@ class PremailerInliner:
             base_url=None,
             method="html",
         )
-        inliner._parse_css_string = self._sheet  # noqa: SLF001 - the one way to give cssutils a fetcher
+        inliner._parse_css_string = _parse_sheet  # noqa: SLF001 - the one way to give cssutils a fetcher
+        rules = self._rules.get(css) or inliner._parse_style_rules(css, 0)[0]  # noqa: SLF001
+        self._rules[css] = rules
+        # premailer keeps 128 selectors and declarations in one cache: with rules that match nothing, it would thrash.
+        matching = _matching_rules(rules, html)
+        inliner._parse_style_rules = lambda _css, _index: (matching, [])  # noqa: SLF001
         return str(inliner.transform(pretty_print=False))
 
-    def _sheet(self, css: str, validate: bool = True) -> Any:
-        """Parse ``css`` with a fetcher that returns nothing: allow_network=False does not stop an @import."""
-        if css not in self._sheets:
-            import cssutils
 
-            parser = cssutils.CSSParser(
-                loglevel=logging.CRITICAL, raiseExceptions=False, fetcher=_fetch_nothing, validate=validate
-            )
-            self._sheets[css] = parser.parseString(css)
-        return self._sheets[css]
+_Rule = tuple[tuple[int, ...], str, str]
+"""A rule as premailer keeps it: specificity, selector, declarations."""
+
+
+def _matching_rules(rules: list[_Rule], html: str) -> list[_Rule]:
+    """Return the rules whose classes and tags all occur in ``html``."""
+    classes = {name for found in re.findall(r'\sclass=["\']([^"\']*)', html) for name in found.split()}
+    tags = set(re.findall(r"<([a-z][a-z0-9]*)", html))
+
+    def matches(selector: str) -> bool:
+        bare = re.sub(r"\[[^\]]*\]|#[\w-]+", "", selector)
+        named = set(re.findall(r"\.([\w-]+)", bare))
+        return named <= classes and set(re.findall(r"(?<![\w.-])[a-z][a-z0-9]*", bare)) <= tags
+
+    return [rule for rule in rules if matches(rule[1])]
+
+
+def _parse_sheet(css: str, validate: bool = True) -> Any:
+    """Parse ``css`` with a fetcher that returns nothing: premailer's allow_network=False does not stop an @import."""
+    import cssutils
+
+    parser = cssutils.CSSParser(
+        loglevel=logging.CRITICAL, raiseExceptions=False, fetcher=_fetch_nothing, validate=validate
+    )
+    return parser.parseString(css)
 
 
 def _fetch_nothing(url: str) -> tuple[None, str]:

@@ -46,9 +46,13 @@ _SCRIPTS = {
     ("ltr", _SANS): "'PingFang SC', 'Microsoft YaHei'",
     ("rtl", _SANS): "'Geeza Pro', Tahoma",
 }
+_NO_ITALIC = ("zh", "ja", "ko", "th", "hi", "yue")
 _FIRST_BLOCK = re.compile(
-    r"(\A|<(?:li|dd|blockquote|td|th)(?: [^>]*)?>)(\s*)<(p|ul|ol|dl|h[3-6]|blockquote|pre|table)(?=[ >])"
+    r"(?:\A|(?<=<li>)|(?<=<dd>)|(?<=<td>)|(?<=<th>)|(?<=<blockquote>))(\s*)"
+    r"<(p|ul|ol|dl|h[3-6]|blockquote|pre|table)(?=[ >])"
 )
+_WHOLE_QUOTE = re.compile(r"<blockquote>(?:(?!<blockquote).)*</blockquote>", re.DOTALL)
+"""Match a text that is one quote, as editors write summaries; the theme does not set it as a quote in a text."""
 _INLINE_IMAGE_MAX = 160
 """CSS pixels up to which an image of the content stays in its line, like a badge or an icon."""
 _REMOTE = re.compile(r"(https?:)?//", re.IGNORECASE)
@@ -152,13 +156,13 @@ class Renderer:
         """Return the names that templates know; docs/theming.md describes them."""
         settings, theme = self._config.newsletter, self._config.theme
         lang = compile_.issue.lang or settings.language
-        catalog = self._catalogs.setdefault(lang, load_catalog(lang))
+        catalog = self._catalogs[lang] = self._catalogs.get(lang) or load_catalog(lang)
         direction = catalog.direction
         start, end = ("left", "right") if direction == "ltr" else ("right", "left")
         return {
             "issue": compile_.issue,
             "newsletter": {name: getattr(settings, name) for name in ("title", "tagline", "postal_address", "url")},
-            "theme": _theme(theme, direction),
+            "theme": _theme(theme, lang, direction),
             "lang": lang,
             "dir": direction,
             "opposite": "rtl" if direction == "ltr" else "ltr",
@@ -185,7 +189,7 @@ def _nonce(issue: Issue) -> str:
     return "n" + hashlib.sha256(repr(issue).encode("utf-8", "backslashreplace")).hexdigest()[:20]
 
 
-def _theme(theme: ThemeSection, direction: str) -> dict[str, Any]:
+def _theme(theme: ThemeSection, lang: str, direction: str) -> dict[str, Any]:
     """Return the settings of ``[theme]`` with whole font stacks: the configured fonts first, then the usual ones."""
     sans = _SANS.format(fallback=_SCRIPTS[direction, _SANS])
     serif = _SERIF.format(fallback=_SCRIPTS[direction, _SERIF])
@@ -194,6 +198,8 @@ def _theme(theme: ThemeSection, direction: str) -> dict[str, Any]:
         "font": ", ".join(filter(None, (theme.font, serif))),
         "heading_font": ", ".join(filter(None, (theme.heading_font, serif))),
         "meta_font": sans,
+        # Scripts without an italic would be slanted by the mail client, which is hard to read.
+        "italic": "normal" if direction == "rtl" or lang.lower().startswith(_NO_ITALIC) else "italic",
     }
 
 
@@ -254,7 +260,8 @@ def _content_html(text: RichText, compile_: _Compile) -> str:
         return _image_tag(tag[1], text.place, compile_.images)
 
     html = IMG_TAG.sub(image, replace_markers(text.html, compile_.nonce, len(compile_.slots)))
-    return _FIRST_BLOCK.sub(r'\1\2<\3 class="f"', html)
+    marked = _FIRST_BLOCK.sub(r'\1<\2 class="f"', html)
+    return marked.replace('class="f"', 'class="f w"', 1) if _WHOLE_QUOTE.fullmatch(html) else marked
 
 
 def _image_tag(attributes: str, place: Place, images: Mapping[str, ResolvedImage]) -> str:
@@ -275,6 +282,7 @@ def _image_tag(attributes: str, place: Place, images: Mapping[str, ResolvedImage
 # ---------------------------------------------------------------------------------------------------------------------
 
 _LEFTOVER = re.compile(r' data-(?:premailer|css-inline)="ignore"')
+_STYLE_VALUE = re.compile(r"""(?<= style=)("[^"]*"|'[^']*')""")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 _STYLE = re.compile(r"<style\b[^>]*>(.*?)</style>", re.DOTALL)
 _IMAGE_WIDTH = re.compile(r"<img\b[^>]*?\swidth=[\"']?([0-9]+)")
@@ -287,7 +295,7 @@ _ACTIVE_ADDRESS = re.compile(r"""\s(?:href|src)=["']\s*(?:javascript|vbscript|da
 
 def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
     """Clean the inlined document, prove what must hold of every mail, and split it at its slots."""
-    html = _order_headings(_LEFTOVER.sub("", inlined))
+    html = _order_headings(_squeeze_styles(_LEFTOVER.sub("", inlined)))
     problems = [Problem(message, None, "correct the theme's templates") for message in _broken(html, filled)]
     token = re.compile(slot_token(compile_.nonce, 0).replace("s0x", "s([0-9]+)x"))
     marked = token.sub(lambda found: marker(int(found[1])), html)
@@ -296,6 +304,11 @@ def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
     if problems:
         raise TemplateError(problems)
     return part_of(marked, compile_.slots)
+
+
+def _squeeze_styles(html: str) -> str:
+    """Return ``html`` without the spaces that inliners write into style attributes: Gmail clips a long mail."""
+    return _STYLE_VALUE.sub(lambda found: re.sub(r"([;:,]) +", r"\1", found[0]), html)
 
 
 def _order_headings(html: str) -> str:

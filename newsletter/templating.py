@@ -129,12 +129,16 @@ class Templates:
         from jinja2 import FileSystemLoader, StrictUndefined, pass_eval_context
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+        @pass_eval_context
+        def finalize(eval_context: Any, value: object) -> Any:
+            return self._printed(eval_context, value)
+
         environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(list(self._folders)),
             # MJML names would not be escaped by select_autoescape(). Only a style sheet is not markup.
             autoescape=lambda name: not (name or "").endswith(".css"),
             undefined=StrictUndefined,
-            finalize=pass_eval_context(self._printed),
+            finalize=finalize,
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=list(extensions),

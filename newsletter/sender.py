@@ -33,6 +33,7 @@ from newsletter.model import Message, Reply, Stage
 from newsletter.reports import Ending, SendReport
 from newsletter.smtp import Answer, Connection, Lost, Withheld
 from newsletter.store import Recovery, Result, Send, Store, owner_name
+from newsletter.store.ledger import mask_addresses
 from newsletter.tokens import Keys
 
 BATCH = 100
@@ -182,6 +183,7 @@ class _Run:
                 self._progress(result)
 
     def _pause(self, reason: str) -> None:
+        reason = mask_addresses(reason)  # a reply may name the recipient, and the ledger holds no address
         with suppress(NotAllowedError):  # an operator was faster, and paused or cancelled it
             self.store.sends.pause_send(self.send_id, reason, self.setup.clock())
         self.end(Ending.PAUSED, reason)
@@ -243,6 +245,8 @@ class _Brake:
                 )
         if outcome.event is not Event.REFUSE or outcome.about is not About.SENDER or reply is None:
             return ""
+        if reply.stage is Stage.RCPT and reply.enhanced == "5.6.7":
+            return ""  # an address beyond ASCII (RFC 6531 section 3.5): its form is at fault, neither we nor the person
         key = result.delivery.domain, reply.code, reply.enhanced
         self._refused += 1
         self._equal[key] += 1
@@ -263,6 +267,7 @@ class _Carrier:
         self._connection: Connection | None = None
         self._carried = 0
         self._troubles = 0
+        self._put_off = 0
         self._losses: Counter[int] = Counter()
         self._answered: list[Result] = []
         """Accepted, and not recorded yet: the next mark takes it along."""
@@ -349,7 +354,7 @@ class _Carrier:
     def _give_up(self, delivery: Delivery, reason: str) -> None:
         """Record that this row's message cannot be made; the others can."""
         self._record()
-        run = self._run
+        run, reason = self._run, mask_addresses(reason)
         run.store.ledger.skip_deliveries(run.send_id, run.owner, [delivery], reason, run.setup.clock())
         run.note([Result(delivery, Outcome(Event.SKIP, About.RECIPIENT), marked=False)])
 
@@ -366,11 +371,19 @@ class _Carrier:
         if result.outcome.about is not About.CONNECTION:
             self._carried += 1
             self._troubles = 0
+            self._heed(result)
             return
         if self._connection:
             self._connection.close()
         if result.marked or not self._carried:
             self._be_careful(f"the relay's last answer: {answer}")
+
+    def _heed(self, result: Result) -> None:
+        """End the run where the relay puts us off, one message after the other: to go on would press it for nothing."""
+        is_put_off = (result.outcome.event, result.outcome.about) == (Event.DEFER, About.SENDER)
+        self._put_off = self._put_off + 1 if is_put_off else 0
+        if self._put_off >= PAUSE_COUNT:
+            self._run.end(Ending.UNAVAILABLE, f"the relay put off {self._put_off} messages in a row: '{result.reply}'")
 
     def _result(self, delivery: Delivery, answer: Reply | Lost) -> Result:
         if isinstance(answer, Lost):

@@ -21,7 +21,7 @@ from smtp_server import FEATURES, SmtpServer
 from newsletter.config import NewsletterSection, SmtpSection
 from newsletter.delivery import SendState, State
 from newsletter.edition import edition_digest
-from newsletter.errors import BusyError, ProblemsError, StoreUnavailableError
+from newsletter.errors import BusyError, ConfigError, ProblemsError, StoreUnavailableError
 from newsletter.identity import identity_of
 from newsletter.model import Edition, Slot
 from newsletter.receiver import Receiver
@@ -316,6 +316,38 @@ def test_unknown_recipients_never_pause_the_send(world, server):
     assert (report.ending, report.account.failed) == (Ending.FINISHED, 30)
 
 
+def test_relay_that_puts_everybody_off_is_not_pressed(world, server):
+    world.plan(*people(30))
+    server.say("mail", "452 4.3.1 insufficient system storage", times=None)
+    report = world.run(server)
+    assert report.ending is Ending.UNAVAILABLE
+    assert "4.3.1 insufficient system storage" in report.reason
+    assert (report.account.open, report.send.state) == (30, SendState.SENDING)
+    assert sum(command.startswith("MAIL") for command in server.commands) == 10
+
+
+def test_no_address_of_a_recipient_gets_into_the_reason(world, server):
+    world.plan(*people(12), NewSubscriber(address="bob smith@example.org"))
+    for address in people(12):
+        server.refuse(address, 550, f"5.7.1 <{address}> is not for you")
+    report = world.run(server)
+    assert report.ending is Ending.PAUSED
+    assert "…@example.org" in report.send.reason
+    assert not re.search(r"r\d@", report.send.reason)
+    world.store.sends.resume_send(world.send_id, world.clock())
+    world.run(server)
+    row = world.rows()["bob smith@example.org"]
+    assert row.state is State.SKIPPED
+    assert "smith@" not in row.reason
+
+
+def test_addresses_beyond_ascii_do_not_pause_the_send(world):
+    world.plan(*(f"zoë{number}@example.org" for number in range(15)), "ann@example.org")
+    with SmtpServer(features=("8BITMIME",)) as plain:
+        report = world.run(plain)
+        assert (report.ending, report.account.sent, report.account.failed) == (Ending.FINISHED, 1, 15)
+
+
 def test_address_beyond_ascii_needs_smtputf8(world):
     world.plan("zoë@example.org", "ann@example.org")
     with SmtpServer(features=("8BITMIME",)) as plain:
@@ -593,6 +625,18 @@ def test_edition_that_no_message_can_hold_is_no_fault_of_the_recipients(world, s
         world.run(server)
     assert server.dotted == []
     assert set(world.states().values()) == {State.PENDING}
+
+
+def test_configuration_that_can_never_connect_gives_the_rows_back(world, server):
+    world.plan(*people(3))
+
+    def connect():
+        raise ConfigError("[smtp] password_file: cannot be read")
+
+    with pytest.raises(ConfigError):
+        world.run(server, connect=connect)
+    assert set(world.states().values()) == {State.PENDING}
+    assert world.run(server).ending is Ending.FINISHED
 
 
 # --- the store fails -----------------------------------------------------------------------------------------------

@@ -338,6 +338,9 @@ _SENDER = frozenset({"1.7", "1.8", "3.4"})
 _SENDER_SUBJECTS = ("5.", "6.", "7.")
 """Subjects that are about us: protocol, content of the message, security and policy (RFC 3463 sections 3.6 to 3.8)."""
 
+_VAGUE = frozenset({"", "0.0", "1.0", "3.0", "4.0", "5.0"})
+"""Codes that tell nothing, so that words must: undefined ones of a subject that both sides of a mail can be in."""
+
 _SENDER_PHRASES = (
     "authenticat",
     "banned",
@@ -406,7 +409,7 @@ def _about(reply: Reply) -> About:
     if reply.stage is Stage.AUTH or reply.code in (530, 534, 535, 538):  # RFC 4954 section 6
         return About.SENDER
     if reply.stage in _BEFORE_MAIL:
-        return About.SENDER if _detail(reply).startswith("7.") else About.CONNECTION
+        return About.SENDER if reply.code >= 500 and _detail(reply).startswith("7.") else About.CONNECTION
     if reply.stage is Stage.MAIL:
         return About.SENDER
     if reply.code < 500:
@@ -418,18 +421,17 @@ def _is_about_sender(reply: Reply) -> bool:
     detail = _detail(reply)
     if detail in _HARD:
         return False
-    if detail in _SENDER or (detail.startswith(_SENDER_SUBJECTS) and not detail.endswith(".0")):
-        return True
+    if detail not in _VAGUE:
+        return detail in _SENDER or detail.startswith(_SENDER_SUBJECTS)
     if 500 <= reply.code <= 504 or _says(reply, _SENDER_PHRASES):
         return True
-    if detail.endswith(".0") or not detail:  # no telling code: a refused recipient is one, a refused text is ours
-        return reply.stage is not Stage.RCPT and reply.code != 552 and not _says(reply, _HARD_PHRASES)
-    return False
+    # No code and no word tells: a refused recipient is one, a refused text is ours, and 552 is a full mailbox.
+    return reply.stage is not Stage.RCPT and reply.code != 552 and not _says(reply, _HARD_PHRASES)
 
 
 def _is_hard(reply: Reply) -> bool:
     detail = _detail(reply)
-    if detail and not detail.endswith(".0"):
+    if detail not in _VAGUE:
         return detail in _HARD
     return reply.code == 556 or _says(reply, _HARD_PHRASES)  # 556: the domain takes no mail (RFC 7504)
 

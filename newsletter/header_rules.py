@@ -30,7 +30,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _LIST_ID = re.compile(r'(?:(?:"[^"<>]*"|[A-Za-z0-9 ._-]+) ?)?<[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+>')
 _URIS = re.compile(r"<[^<>\s]+>(?:,\s*<[^<>\s]+>)*")
-_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+_WEB = re.compile(r"https://|http://(?:127\.\d+\.\d+\.\d+|(?:[\w-]+\.)*localhost|\[::1\])(?=[:/])", re.IGNORECASE)
+"""A URI for one-click: https, or http to this very machine, where things are tried out."""
 _FEEDBACK_ID = re.compile(r"[A-Za-z0-9._-]*(?::[A-Za-z0-9._-]*){0,2}:[A-Za-z0-9._-]{5,15}")
 
 
@@ -205,20 +206,15 @@ def list_unsubscribe(reading: Reading) -> Iterator[str]:
     if not _URIS.fullmatch(value):
         yield f"list-unsubscribe: {value[:80]!r} is no list of URIs in angle brackets"
         return
-    kinds = ["https" if _is_web(uri) else uri.partition(":")[0].lower() for uri in reading.unsubscribe_uris]
+    kinds = ["https" if _WEB.match(uri) else uri.partition(":")[0].lower() for uri in reading.unsubscribe_uris]
     if kinds not in (["https", "mailto"], ["mailto"]):
         yield f"list-unsubscribe: {', '.join(kinds)} instead of https, mailto or mailto alone"
-
-
-def _is_web(uri: str) -> bool:
-    """Tell whether the URI is https, or http to this very machine, where things are tried out."""
-    return uri.lower().startswith("https://") or bool(re.match("|".join(map(re.escape, _LOOPBACK)) + r"(?=[:/])", uri))
 
 
 def one_click(reading: Reading) -> Iterator[str]:
     """Demand List-Unsubscribe-Post where there is an https URI, and only there (RFC 8058 section 3.1)."""
     values = reading.values("list-unsubscribe-post")
-    has_web = any(_is_web(uri) for uri in reading.unsubscribe_uris)
+    has_web = any(_WEB.match(uri) for uri in reading.unsubscribe_uris)
     if has_web and values != [ONE_CLICK]:
         yield f"list-unsubscribe-post: {values} instead of one {ONE_CLICK!r}"
     if not has_web and values:

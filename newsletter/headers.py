@@ -146,12 +146,10 @@ def mailbox_header(name: str, mailbox: Mailbox) -> bytes:
     An address beyond ASCII is left out: the field is an empty group of the mailbox's name.
     """
     phrase = _phrase(name, mailbox.name[:NAME_MAX].strip())
-    if needs_smtputf8(mailbox.address):
-        phrase, ending = phrase or "undisclosed-recipients", ":;"
-    elif phrase:
-        ending = f"<{mailbox.address}>"
-    else:
-        return f"{name}: {mailbox.address}\r\n".encode("ascii")
+    ending = ":;" if needs_smtputf8(mailbox.address) else f"<{mailbox.address}>"
+    if not phrase:
+        alone = "undisclosed-recipients:;" if ending == ":;" else mailbox.address
+        return f"{name}: {alone}\r\n".encode("ascii")
     last_line = len(f"{name}: {phrase}".rpartition("\n")[2])
     limit = WORD_LINE_MAX if "=?" in phrase else LINE_IDEAL
     gap = " " if last_line + 1 + len(ending) <= limit else _FOLD

@@ -15,6 +15,7 @@ from newsletter.errors import ConfigError, InputError
 from newsletter.headers import clean_line, refuse_injection
 
 _DEFAULT_BOUNCE_LOCAL = "bounces"
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 _NO_LABEL = re.compile(r"[^a-z0-9]+")
 
 
@@ -99,21 +100,27 @@ def _site(url: str, *, web: bool) -> str:
     """Return the site's URL in ASCII and without a final slash; in the mode ``web`` it must be https (RFC 8058)."""
     if not url:
         return ""
-    parts = urllib.parse.urlsplit(url)
     try:
-        host = parts.hostname or ""
-        if not host.isascii():  # the same IDNA 2008 rules as for the domain of an address
-            host = domain_of(parse_address(f"host@{host}"))
+        parts = urllib.parse.urlsplit(url)
+        host = _ascii_host(parts.hostname or "")
         port = f":{parts.port}" if parts.port else ""
     except (ValueError, InputError):
         raise ConfigError(
             f"[newsletter] url: {url!r} has no host that exists; write 'https://news.example.org'"
         ) from None
-    host = f"[{host}]" if ":" in host else host
-    path = urllib.parse.quote(parts.path.rstrip("/"), safe="/%~:@!$&'()*+;=-._")
     if web and parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
         raise ConfigError(f"[newsletter] url: {url!r}: 'web' unsubscribing needs https (RFC 8058); write 'https://…'")
+    path = urllib.parse.quote(parts.path.rstrip("/"), safe="/%~:@!$&'()*+;=-._")
     return f"{parts.scheme}://{host}{port}{path}"
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host as URLs have it, by the IDNA 2008 rules that hold for addresses; raise InputError for none."""
+    if not host.isascii():
+        host = domain_of(parse_address(f"host@{host}"))
+    if not _HOST.fullmatch(host):
+        raise InputError(f"{host!r} is no host")
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:

@@ -193,7 +193,7 @@ def test_an_address_beyond_ascii_stays_out_of_the_header(name):
             Mailbox("N" * 75, "a@b.org"),
             b"To: =?utf-8?q?" + b"N" * 60 + b"?=\r\n =?utf-8?q?" + b"N" * 15 + b"?= <a@b.org>\r\n",
         ),
-        (Mailbox("", "zoë@b.org"), b"To: undisclosed-recipients :;\r\n"),
+        (Mailbox("", "zoë@b.org"), b"To: undisclosed-recipients:;\r\n"),
         (Mailbox("Zoë", "zoë@b.org"), b"To: =?utf-8?q?Zo=C3=AB?= :;\r\n"),
     ],
 )

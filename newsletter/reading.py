@@ -136,5 +136,5 @@ def _text_part(part: "email.message.Message[str, str]") -> TextPart:
         media_type=part.get_content_type(),
         charset=str(part.get_content_charset() or ""),
         transfer_encoding=str(part.get("Content-Transfer-Encoding", "7bit")).strip().lower(),
-        encoded=str(payload).encode("ascii", "surrogateescape") if isinstance(payload, str) else b"",
+        encoded=str(payload).encode("utf-8", "surrogateescape") if isinstance(payload, str) else b"",
     )

@@ -15,10 +15,11 @@ DOCTYPE = "<!doctype html>"
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>\s*", re.IGNORECASE)
 _STYLE_TAG = re.compile(r"<style\b", re.IGNORECASE)
 _INVISIBLE = re.compile(
-    r"""<!--.*?-->|<(head|style|script)\b.*?</\1\s*>|<!?/?[a-z](?:[^<>"']|"[^"]*"|'[^']*')*>""",
+    r"""<!--.*?-->|<(head|style|script)\b.*?</\1\s*>|<!?/?[a-z](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""",
     re.DOTALL | re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"""(\s(?:href|src|background)=)("[^"]*"|'[^']*')""", re.IGNORECASE)
+_ODD_ADDRESS = re.compile(r"""( (?:href|src|background)=)("[\w@/:=?;#%&,+\-.!~*'()]*+[^"]+"|'[^']*')""", re.ASCII)
+"""Match an address with a character that libxml2 would percent-encode, or in single quotes."""
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 
@@ -35,7 +36,7 @@ class PremailerInliner:
     """Inline with premailer, set so that MJML's output stays whole. Keeps the rules of the style sheets it has read."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, list[_Rule]] = {}
+        self._rules: dict[str, list[tuple[frozenset[str], _Rule]]] = {}
 
     def inline(self, html: str, css: str) -> str:
         """Return ``html`` with ``css`` inlined; see ``Inliner``."""
@@ -63,7 +64,8 @@ class PremailerInliner:
         rules = self._rules.get(css) or inliner._parse_style_rules(css, 0)[0]  # noqa: SLF001
         self._rules[css] = rules
         # premailer keeps 128 selectors and declarations in one cache: with rules that match nothing, it would thrash.
-        matching = _matching_rules(rules, html)
+        present = _names_in(html)
+        matching = [rule for names, rule in self._rules[css] if names <= present]
         inliner._parse_style_rules = lambda _css, _index: (matching, [])  # noqa: SLF001
         return str(inliner.transform(pretty_print=False))
 
@@ -72,17 +74,15 @@ _Rule = tuple[tuple[int, ...], str, str]
 """A rule as premailer keeps it: specificity, selector, declarations."""
 
 
-def _matching_rules(rules: list[_Rule], html: str) -> list[_Rule]:
-    """Return the rules whose classes and tags all occur in ``html``."""
-    classes = {name for found in re.findall(r'\sclass=["\']([^"\']*)', html) for name in found.split()}
-    tags = set(re.findall(r"<([a-z][a-z0-9]*)", html))
+def _named_in(selector: str) -> frozenset[str]:
+    """Return the classes (with their dot) and tags that an element or its ancestors must have for ``selector``."""
+    bare = re.sub(r"\[[^\]]*\]|#[\w-]+", "", selector)
+    return frozenset(re.findall(r"\.[\w-]+|(?<![\w.-])[a-z][a-z0-9]*", bare))
 
-    def matches(selector: str) -> bool:
-        bare = re.sub(r"\[[^\]]*\]|#[\w-]+", "", selector)
-        named = set(re.findall(r"\.([\w-]+)", bare))
-        return named <= classes and set(re.findall(r"(?<![\w.-])[a-z][a-z0-9]*", bare)) <= tags
 
-    return [rule for rule in rules if matches(rule[1])]
+def _names_in(html: str) -> set[str]:
+    classes = {f".{name}" for found in set(re.findall(r' class="([^"]*)"', html)) for name in found.split()}
+    return classes | set(re.findall(r"<([a-z][a-z0-9]*)", html))
 
 
 def _parse_sheet(css: str, validate: bool = True) -> Any:
@@ -167,17 +167,19 @@ def _lost(before: list[str], after: list[str]) -> Problem:
 
 
 def _hide_addresses(html: str, addresses: list[str]) -> str:
-    """Put numbered words for all addresses: a serialiser would percent-encode what stands in them."""
+    """Put numbered words for addresses that a serialiser would percent-encode; links must come out as they went in."""
     word = _address_word(html)
 
     def hide(found: re.Match[str]) -> str:
         addresses.append(found[2])
         return f'{found[1]}"{word}{len(addresses) - 1}x"'
 
-    return _ADDRESS.sub(hide, html)
+    return _ODD_ADDRESS.sub(hide, html)
 
 
 def _show_addresses(inlined: str, html: str, addresses: list[str]) -> str:
+    if not addresses:
+        return inlined
     return re.sub(f'"{_address_word(html)}([0-9]+)x"', lambda found: addresses[int(found[1])], inlined)
 
 

@@ -117,16 +117,20 @@ _ROOT = "mjml"
 
 _MARKUP = re.compile(
     r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<!.*?>"
-    r"""|</[^>]*>|(?P<tag><[A-Za-z_](?:[^<>"']|"[^"]*"|'[^']*')*>)""",
+    r"""|</(?P<closed>[^\s>]*+)[^>]*+>|<(?P<opened>[A-Za-z_][^\s<>"'/]*+)(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""",
     re.DOTALL,
 )
+_START_TAG = re.compile(r"""<!--.*?-->|<[A-Za-z_](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""(?P<name>\s[^\s=<>"'/]+\s*=\s*)(?P<quoted>"[^"]*"|'[^']*')""")
-_NOT_PLAIN = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # outside printable ASCII, or one of " & ' < > \
+_NOT_PLAIN = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # outside printable ASCII, or one of " & ' < > \\
+_TO_GUARD = re.compile(r"[^ -~]|[&'\\]|padding")
 _ENTITY = re.compile(r"&(#[0-9]+|#[xX][0-9A-Fa-f]+|[A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _BARE_ZERO = re.compile(r"(?<![\w.])0(?![\w.%])")
 
 PlaceAt = Callable[[int], Place]
+_Mistake = tuple[int, str, str]
+"""An offset of the source, what stands there, and what may."""
 
 
 def check_mjml(source: str, place_at: PlaceAt, forbidden: str = "") -> None:
@@ -134,11 +138,10 @@ def check_mjml(source: str, place_at: PlaceAt, forbidden: str = "") -> None:
 
     ``place_at`` maps an offset of ``source`` to its template; ``forbidden`` is text that no attribute may hold.
     """
-    root = _parse(source, place_at)
-    offsets = [found.start() for found in _MARKUP.finditer(source) if found["tag"]]
-    found = sorted([*_foreign_markup(source), *_mistakes(root, offsets, forbidden)])
-    if found:
-        raise TemplateError([Problem(message, place_at(offset), hint) for offset, message, hint in found])
+    _check_well_formed(source, place_at)
+    problems = [Problem(message, place_at(offset), hint) for offset, message, hint in _mistakes(source, forbidden)]
+    if problems:
+        raise TemplateError(problems)
 
 
 def compile_mjml(source: str) -> str:
@@ -158,7 +161,12 @@ def guard_attributes(source: str) -> str:
     mjml-python prints attribute values with Rust's debug escapes, which numeric references survive, and does not
     subtract the rest of a padding that holds a unit-less zero, so that Outlook's widths would be wrong.
     """
-    return _MARKUP.sub(lambda found: _ATTRIBUTE.sub(_guarded, found[0]) if found["tag"] else found[0], source)
+
+    def guarded(found: re.Match[str]) -> str:
+        tag = found[0]
+        return _ATTRIBUTE.sub(_guarded, tag) if _TO_GUARD.search(tag) and not tag.startswith("<!") else tag
+
+    return _START_TAG.sub(guarded, source)
 
 
 def _guarded(found: re.Match[str]) -> str:
@@ -178,12 +186,12 @@ def _mask_entities(source: str) -> str:
     return _ENTITY.sub(masked, source)
 
 
-def _parse(source: str, place_at: PlaceAt) -> Any:
+def _check_well_formed(source: str, place_at: PlaceAt) -> None:
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True, encoding="utf-8")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, encoding="utf-8")
     try:
-        return etree.fromstring(_mask_entities(source).encode("utf-8", "replace"), parser)
+        etree.fromstring(_mask_entities(source).encode("utf-8", "replace"), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
         message = re.sub(r", line \d+, column \d+.*$", "", str(error.msg))
@@ -208,91 +216,89 @@ def _offset(source: str, line: int, column: int) -> int:
     return sum(len(text) + 1 for text in lines[: line - 1]) + max(min(column - 1, len(lines[line - 1]) - 1), 0)
 
 
-def _foreign_markup(source: str) -> Iterator[tuple[int, str, str]]:
+def _mistakes(source: str, forbidden: str) -> Iterator[_Mistake]:
+    """Yield every mistake of well-formed ``source``, in order, walking its tags with a stack of those that are open."""
+    stack: list[str] = []
+    end = 0
     for found in _MARKUP.finditer(source):
-        if found[0].startswith(("<![CDATA[", "<?", "<!D")):
-            yield found.start(), f"{found[0][:12]!r} cannot stand in MJML", "write escaped text instead"
+        offset, tag = found.start(), found["opened"]
+        holder = stack[-1] if stack else ""
+        if holder in _ATTRIBUTES and holder not in _HTML_HOLDERS and (lost := source[end:offset].strip()):
+            hint = "put it into <mj-text> or <mj-raw>"
+            yield source.index(lost, end), f"text directly in <{holder}> would be lost", hint
+        end = found.end()
+        if found["closed"]:
+            stack.pop()
+        elif tag is None:
+            yield from _foreign_markup(found[0], offset)
+        else:
+            yield from _tag_mistakes(found[0], tag, stack, offset, forbidden)
+            if len(stack) >= DEPTH_MAX:
+                yield offset, f"<{tag}> stands {len(stack) + 1} tags deep", f"nest at most {DEPTH_MAX} tags"
+                return
+            if not found[0].endswith("/>"):
+                stack.append(tag)
 
 
-def _mistakes(root: Any, offsets: list[int], forbidden: str) -> Iterator[tuple[int, str, str]]:
-    """Yield every mistake as offset, message and hint. Start tags stand in the order of the tree's elements."""
-    from lxml import etree
+def _foreign_markup(markup: str, offset: int) -> Iterator[_Mistake]:
+    if not markup.startswith("<!--"):
+        yield offset, f"{markup[:12]!r} cannot stand in MJML", "write escaped text instead"
 
-    if root.tag != _ROOT:
-        yield offsets[0], f"<{root.tag}> cannot be the outermost tag", "write <mjml> around the whole"
+
+def _tag_mistakes(markup: str, tag: str, stack: list[str], offset: int, forbidden: str) -> Iterator[_Mistake]:
+    holder = stack[-1] if stack else ""
+    if forbidden and forbidden in markup:
+        hint = "print plain text there, like article.url or section.name"
+        yield offset, f"rich text in an attribute of <{tag}>", hint
+    if holder in _HTML_HOLDERS or (holder and holder not in _ATTRIBUTES):
+        if tag in _ATTRIBUTES or tag in _REFUSED:
+            yield offset, f"<{tag}> cannot stand in <{holder}>, which holds HTML", _parents_hint(tag)
         return
-    depths = {root: 1}
-    for offset, element in zip(offsets, root.iter(etree.Element), strict=True):
-        parent = element.getparent()
-        if parent is not None:
-            depths[element] = depths[parent] + 1
-        if depths[element] > DEPTH_MAX:
-            yield offset, f"<{element.tag}> stands {depths[element]} tags deep", f"nest at most {DEPTH_MAX} tags"
-            return
-        for message, hint in _element_mistakes(element, forbidden):
-            yield offset, message, hint
-
-
-def _element_mistakes(element: Any, forbidden: str) -> Iterator[tuple[str, str]]:
-    tag = str(element.tag)
-    if forbidden and any(forbidden in value for value in element.attrib.values()):
-        yield f"rich text in an attribute of <{tag}>", "print plain text there, like article.url or section.name"
+    names = [found["name"].strip(" \t\r\n=") for found in _ATTRIBUTE.finditer(markup)]
     if tag in _REFUSED:
-        yield f"<{tag}> cannot be used", _REFUSED[tag]
-        return
-    parent = element.getparent()
-    holder = str(parent.tag) if parent is not None else ""
-    if holder == "mj-attributes":
-        yield from _default_mistakes(element, tag)
-    elif _is_html(parent):
-        if tag.startswith("mj") and tag in _ATTRIBUTES:
-            yield f"<{tag}> cannot stand in <{holder}>, which holds HTML", _parents_hint(tag)
+        found: Iterator[tuple[str, str]] = iter([(f"<{tag}> cannot be used", _REFUSED[tag])])
+    elif holder == "mj-attributes":
+        found = _default_mistakes(tag, names, closed=markup.endswith("/>"))
     else:
-        yield from _component_mistakes(element, tag, holder)
+        found = _component_mistakes(tag, names, holder)
+    for message, hint in found:
+        yield offset, message, hint
 
 
-def _component_mistakes(element: Any, tag: str, holder: str) -> Iterator[tuple[str, str]]:
+def _component_mistakes(tag: str, names: list[str], holder: str) -> Iterator[tuple[str, str]]:
     if tag not in _ATTRIBUTES:
         yield f"<{tag}> is no MJML tag", _guess(tag, _ATTRIBUTES) or f"in <{holder}> may stand: {_CHILDREN.get(holder)}"
         return
-    if holder and tag not in _CHILDREN.get(holder, "").split():
+    if not holder and tag != _ROOT:
+        yield f"<{tag}> cannot be the outermost tag", "write <mjml> around the whole"
+    elif holder and tag not in _CHILDREN.get(holder, "").split():
         yield f"<{tag}> cannot stand in <{holder}>", _parents_hint(tag)
-    yield from _attribute_mistakes(element, tag)
-    if tag == "mj-style" and element.get("inline"):
+    yield from _attribute_mistakes(tag, names)
+    if tag == "mj-style" and "inline" in names:
         yield "mj-style cannot be inlined here", "put the rules into email/inline.css"
-    if tag not in _HTML_HOLDERS and any((text or "").strip() for text in _own_texts(element)):
-        yield f"text directly in <{tag}> would be lost", "put it into <mj-text> or <mj-raw>"
 
 
-def _default_mistakes(element: Any, tag: str) -> Iterator[tuple[str, str]]:
+def _default_mistakes(tag: str, names: list[str], *, closed: bool) -> Iterator[tuple[str, str]]:
     if tag not in _ATTRIBUTES and tag not in ("mj-all", "mj-class"):
-        yield (
-            f"<{tag}> is no MJML tag",
-            _guess(tag, _ATTRIBUTES) or "in <mj-attributes> stand mj-all, mj-class, or a tag",
-        )
+        hint = _guess(tag, _ATTRIBUTES) or "in <mj-attributes> stand mj-all, mj-class, or a tag"
+        yield f"<{tag}> is no MJML tag", hint
     elif tag in _ATTRIBUTES:
-        yield from _attribute_mistakes(element, tag)
-    if len(element):
-        yield f"<{tag}> in <mj-attributes> cannot hold other tags", "the compiler does not know it; use mj-class alone"
+        yield from _attribute_mistakes(tag, names)
+    if not closed:
+        yield f"<{tag}> in <mj-attributes> cannot hold other tags", f"close it at once: <{tag} … />"
 
 
-def _attribute_mistakes(element: Any, tag: str) -> Iterator[tuple[str, str]]:
+def _attribute_mistakes(tag: str, names: list[str]) -> Iterator[tuple[str, str]]:
     known = {*_ATTRIBUTES[tag].split(), "css-class", "mj-class"}
-    for name in element.attrib:
+    for name in names:
         if name not in known:
             hint = _guess(name, known) or f"it takes: {', '.join(sorted(known))}"
             yield f"<{tag}> has no attribute '{name}'", hint
 
 
-def _is_html(element: Any) -> bool:
-    return element is not None and (str(element.tag) in _HTML_HOLDERS or str(element.tag) not in _ATTRIBUTES)
-
-
-def _own_texts(element: Any) -> list[str | None]:
-    return [element.text, *(child.tail for child in element)]
-
-
 def _parents_hint(tag: str) -> str:
+    if tag in _REFUSED:
+        return _REFUSED[tag]
     parents = [parent for parent, children in _CHILDREN.items() if tag in children.split()]
     return f"it stands in {', '.join(parents)}"
 

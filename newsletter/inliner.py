@@ -61,8 +61,9 @@ class PremailerInliner:
             method="html",
         )
         inliner._parse_css_string = _parse_sheet  # noqa: SLF001 - the one way to give cssutils a fetcher
-        rules = self._rules.get(css) or inliner._parse_style_rules(css, 0)[0]  # noqa: SLF001
-        self._rules[css] = rules
+        if css not in self._rules:
+            parsed = inliner._parse_style_rules(css, 0)[0]  # noqa: SLF001
+            self._rules[css] = [(_named_in(rule[1]), rule) for rule in parsed]
         # premailer keeps 128 selectors and declarations in one cache: with rules that match nothing, it would thrash.
         present = _names_in(html)
         matching = [rule for names, rule in self._rules[css] if names <= present]

@@ -26,10 +26,18 @@ from typing import Literal
 
 from newsletter.conformance import verify_message
 from newsletter.delivery import RUNNING, About, Delivery, Event, Outcome, SendState, classify
-from newsletter.errors import InputError, NotAllowedError, Problem, ProblemsError, RelayUnavailableError, StoreError
+from newsletter.errors import (
+    InputError,
+    NotAllowedError,
+    Problem,
+    ProblemsError,
+    RelayUnavailableError,
+    StoreError,
+    UnrenderableError,
+)
 from newsletter.identity import SenderIdentity
 from newsletter.message import PreparedMessage, prepare_message
-from newsletter.model import Message, Reply, Stage
+from newsletter.model import Message, Recipient, Reply, Stage
 from newsletter.reports import Ending, SendReport
 from newsletter.smtp import Answer, Connection, Lost, Withheld
 from newsletter.store import Recovery, Result, Send, Store, owner_name
@@ -42,6 +50,7 @@ PAUSE_COUNT, PAUSE_SHARE = 10, 0.02
 """A send pauses at so many equal refusals of one domain, or at this share of it, but never fewer than the count."""
 RECONNECT_WAITS_S = (1.0, 5.0, 15.0)
 """Waits before each new connection when one after the other brings nothing; then the relay is taken for down."""
+_ANYBODY = Recipient(subscriber_id=0, list_id=0, address="anybody@example.org")
 AGAIN_AFTER = dt.timedelta(minutes=5)
 """When a row is tried again that lost its connection twice in one run, or whose answer never came."""
 
@@ -149,11 +158,17 @@ class _Run:
         message = prepared.personalise(delivery.recipient)
         with self._lock:
             if delivery.edition_id not in self._verified:
-                domain, postal_address = self.setup.identity.domain, self.setup.postal_address
-                if problems := verify_message(message.content, domain=domain, postal_address=postal_address):
-                    raise ProblemsError(problems)
+                if problems := self._verify(message):
+                    if self._verify(prepared.personalise(_ANYBODY)):
+                        raise ProblemsError(problems)
+                    # Nobody's name may keep a whole send from going out, nor stand in the ledger.
+                    raise UnrenderableError(f"the recipient's values break the rule {problems[0].rule}")
                 self._verified.add(delivery.edition_id)
         return message
+
+    def _verify(self, message: Message) -> tuple[Problem, ...]:
+        domain, postal_address = self.setup.identity.domain, self.setup.postal_address
+        return verify_message(message.content, domain=domain, postal_address=postal_address)
 
     def _prepare(self, edition_id: int) -> PreparedMessage:
         with self._lock:
@@ -183,16 +198,16 @@ class _Run:
                 self._progress(result)
 
     def _pause(self, reason: str) -> None:
-        reason = mask_addresses(reason)  # a reply may name the recipient, and the ledger holds no address
+        reason = mask_addresses(reason)
         with suppress(NotAllowedError):  # an operator was faster, and paused or cancelled it
             self.store.sends.pause_send(self.send_id, reason, self.setup.clock())
         self.end(Ending.PAUSED, reason)
 
     def end(self, ending: Ending, reason: str) -> None:
-        """Let no further message begin; the first ending stands."""
+        """Let no further message begin; the first ending stands, and its reason without the addresses in it."""
         with self._lock:
             if self._ending is None:
-                self._ending, self._reason = ending, reason
+                self._ending, self._reason = ending, mask_addresses(reason)
 
     def close(self) -> SendReport:
         """Finish the send where no open row is left, and account for it."""

@@ -22,7 +22,7 @@ AT_MOST_ONCE = ("reply-to", "sender", "list-unsubscribe-post", "content-transfer
 LINE_MAX, WORD_MAX, WORD_LINE_MAX = 998, 75, 76
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
-_WORD = re.compile(r"=\?[^?\s]*\?[bBqQ]\?[^?]*\?=")
+_WORD = re.compile(r"=\?[^?]*\?[bBqQ]\?.*?\?=", re.DOTALL)
 _IN_NAMES = frozenset(("from", "to", "reply-to", "sender", "cc"))
 _UNSTRUCTURED = frozenset(("subject", "comments"))
 _IN_STRUCTURE = re.compile(r'<[^<>]*=\?[^<>]*>|"[^"]*=\?[^"]*\?="?')

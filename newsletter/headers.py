@@ -30,6 +30,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ATOMS = re.compile(f"{_ATOM}(?: {_ATOM})*")
 _FOLD_POINT = re.compile(r"(?<=[^ ]) (?=[^ ])")
+_WORD = re.compile(r"=\?[^?]*\?[bBqQ]\?.*?\?=", re.DOTALL)
+_LINE_END = re.compile(rb"[\r\n\0]")
 _STRUCTURED = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _Q = tuple("_" if byte == 0x20 else chr(byte) if byte in _SAFE else f"={byte:02X}" for byte in range(256))
@@ -74,11 +76,8 @@ def _hides_control(text: str) -> bool:
     for _ in range(_DECODING_ROUNDS):
         if "=?" not in text:
             return False
-        try:
-            pieces = decode_header(text)
-        except HeaderParseError:
-            return False
-        decoded = "".join(_decoded(piece, charset) for piece, charset in pieces)
+        # Word by word: one that cannot be decoded must not hide the next.
+        decoded = _WORD.sub(lambda match: _undone(match[0]), text)
         if _CONTROL.search(decoded):
             return True
         if decoded == text:
@@ -87,13 +86,23 @@ def _hides_control(text: str) -> bool:
     return True
 
 
-def _decoded(piece: str | bytes, charset: str | None) -> str:
-    if isinstance(piece, str):
-        return piece
+def _undone(word: str) -> str:
+    """Return the text of one encoded-word, itself where it cannot be decoded."""
     try:
-        return piece.decode(charset or "latin-1", "replace")
+        pieces = decode_header(word)
+    except HeaderParseError:
+        return word
+    return "".join(piece if isinstance(piece, str) else _decoded(piece, charset) for piece, charset in pieces)
+
+
+def _decoded(octets: bytes, charset: str | None) -> str:
+    """Return what the most careless reader might make of the octets of an encoded-word."""
+    if _LINE_END.search(octets):
+        charset = None
+    try:
+        return octets.decode(charset or "latin-1", "replace")
     except (LookupError, ValueError):
-        return piece.decode("latin-1")
+        return octets.decode("latin-1")
 
 
 def structured_header(name: str, value: str) -> bytes:

@@ -111,6 +111,8 @@ BROKEN = {
         field(b"Subject", b"=?utf-8?b?QQ0KQmNjOiB4QGV4YW1wbGUuY29t?="),
         field(b"To", b"=?utf-8?q?A=0D=0ABcc:?= <a@example.org>"),
         field(b"Subject", b"A\x0bB"),
+        field(b"Subject", b"=?utf-8?q?a?b=0A?=Bcc: x@example.com"),
+        field(b"Subject", b"=?utf-8?b?a?= =?utf-8?q?=0A?=Bcc: x@example.com"),
     ],
     "to": [
         field(b"To", b"a@example.org, b@example.org"),

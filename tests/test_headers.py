@@ -73,8 +73,20 @@ INJECTIONS = [
     "=?unicode_escape?q?=5Cn?= Bcc: x@example.com",
     "=?utf-16?b?CgA=?=",
     "=?utf-8?q?=3D=3Futf-8=3FQ=3F=3D0A=3F=3D?= Bcc: x@example.com",
+    "=?utf-8?b?a?= =?utf-8?q?=0A?=Bcc: x@example.com",
+    "=?utf-16?q?=0ABcc:_x@example.com?=",
     "=?nonsense?q?=0A?= Bcc: x@example.com",
 ]
+
+
+def nested(text, depth):
+    """Return ``text`` inside of encoded-words inside of encoded-words."""
+    for _ in range(depth):
+        text = "=?utf-8?q?" + "".join(f"={octet:02X}" for octet in text.encode()) + "?="
+    return text
+
+
+INJECTIONS += [nested("A\nBcc: x@example.com", 3), nested("A\nB", 5)]
 
 
 def check(field: bytes) -> None:
@@ -266,7 +278,19 @@ def test_an_injection_in_foreign_text_becomes_harmless(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["Plain", "=?utf-8?q?fine?=", "a =? b ?= c", "=?utf-8?b?!!!?=", "=?x?y?z?=", "王 👩‍🚀", "=?utf-8?q?caf=C3=A9?="],
+    [
+        "Plain",
+        "=?utf-8?q?fine?=",
+        "a =? b ?= c",
+        "=?utf-8?b?!!!?=",
+        "=?utf-8?q??=",
+        "=?x?y?z?=",
+        "=?x?q?z?=",
+        "=?utf-8?b?a?=",
+        "=?iso-2022-jp?b?GyRCRnxLXBsoQg==?=",
+        "王 👩‍🚀",
+        "=?utf-8?q?caf=C3=A9?=",
+    ],
 )
 def test_harmless_text_is_left_alone(text):
     refuse_injection(text, "the subject")

@@ -344,7 +344,7 @@ class _Carrier:
         except InputError as error:
             self._give_up(delivery, str(error))
         else:
-            self._settle(delivery, answer)
+            self._settle(connection, delivery, answer)
 
     def _mark(self, delivery: Delivery) -> bool:
         """Make durable, in one commit, what the last message came to and that this one's dot may go."""
@@ -373,7 +373,7 @@ class _Carrier:
         run.store.ledger.skip_deliveries(run.send_id, run.owner, [delivery], reason, run.setup.clock())
         run.note([Result(delivery, Outcome(Event.SKIP, About.RECIPIENT), marked=False)])
 
-    def _settle(self, delivery: Delivery, answer: Answer) -> None:
+    def _settle(self, connection: Connection, delivery: Delivery, answer: Answer) -> None:
         """Record an answer, and draw what follows from it for the connection."""
         if isinstance(answer, Withheld):
             # The recipient left or the send no longer runs: the next claim finds out which.
@@ -388,8 +388,7 @@ class _Carrier:
             self._troubles = 0
             self._heed(result)
             return
-        if self._connection:
-            self._connection.close()
+        connection.close()
         if result.marked or not self._carried:
             self._be_careful(f"the relay's last answer: {answer}")
 

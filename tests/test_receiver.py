@@ -76,6 +76,14 @@ def test_it_listens_on_this_machine_alone_and_only_within_the_block():
         socket.create_connection((receiver.host, receiver.port), 5)
 
 
+def test_receiver_that_cannot_listen_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr(Receiver, "host", "192.0.2.1")
+    receiver = Receiver()
+    with pytest.raises(OSError, match="assign"):
+        receiver.__enter__()
+    assert not receiver._thread.is_alive()
+
+
 def test_open_session_does_not_keep_the_block_from_ending():
     with Receiver() as receiver:
         connection = open_transport(receiver.section)

@@ -454,6 +454,14 @@ def test_answers_that_get_lost_now_and_then_pause_the_send_when_they_pile_up(wor
     assert world.run(server).recorded == 0
 
 
+def test_first_reason_to_end_a_run_stands(world, server):
+    world.plan(*people(40))
+    server.drop_after_dot(times=None)
+    report = world.run(server, reconnect_waits_s=(0.0,) * 9)
+    assert (report.ending, report.account.in_doubt) == (Ending.PAUSED, 10)
+    assert report.reason == report.send.reason
+
+
 def test_relay_that_bounds_its_sessions_is_no_trouble(world, server):
     world.plan(*people(10))
     server.limit_sessions(3)

@@ -249,8 +249,17 @@ def test_354_as_the_answer_to_the_dot_is_in_doubt(server):
     assert transact(server)[0].in_doubt
 
 
-def test_answer_before_the_dot_refuses_the_message(server):
-    server.say("body", "552 5.3.4 too big")
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("552 5.3.4 too big", Reply(552, "5.3.4", "too big", Stage.DATA)),
+        ("421 4.3.2 shutting down", Reply(421, "4.3.2", "shutting down", Stage.DATA)),
+        ("250 2.0.0 taken", Lost(Stage.DATA, in_doubt=False, reason="'250 2.0.0 taken' answers no DATA")),
+        ("354 go on", Lost(Stage.DATA, in_doubt=False, reason="'354 go on' before the final dot")),
+    ],
+)
+def test_answer_before_the_dot_is_no_acceptance(server, line, answer):
+    server.say("body", line)
     spoken = threading.Event()
     with open_transport(section(server)) as connection:
         has_answer = connection._wire.has_answer
@@ -263,9 +272,8 @@ def test_answer_before_the_dot_refuses_the_message(server):
             return found
 
         connection._wire.has_answer = wait_for_it
-        reply = connection.transact(message(), lambda: pytest.fail("the mark was asked"))
+        assert connection.transact(message(), lambda: pytest.fail("the mark was asked")) == answer
         assert spoken.is_set()
-        assert reply == Reply(552, "5.3.4", "too big", Stage.DATA)
         assert not connection.is_open
 
 

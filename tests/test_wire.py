@@ -1,11 +1,13 @@
 """Replies as text; what a relay does on the wire is tested with the whole of ``smtp``, in test_smtp.py."""
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.model import Stage
-from newsletter.wire import clean_text, parse_reply
+from newsletter.wire import Wire, clean_text, parse_reply
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,16 @@ def test_any_text_makes_a_reply_of_bounded_length(code, texts):
     reply = parse_reply(code, texts, Stage.DOT)
     assert len(reply.text) <= 500
     assert reply.enhanced == "" or reply.enhanced[0] == str(code)[0]
+
+
+def test_reply_that_is_late_has_timed_out_even_where_octets_are_there():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"250 ")
+        wire = Wire(ours, timeout=20)
+        assert wire.has_answer()
+        with pytest.raises(TimeoutError):
+            wire.read_reply(Stage.MAIL, seconds=0)
 
 
 @given(st.text() | st.binary())

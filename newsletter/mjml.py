@@ -195,16 +195,16 @@ def _check_well_formed(source: str, place_at: PlaceAt) -> None:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         message = re.sub(r", line \d+, column \d+.*$", "", str(error.msg))
-        opened = re.search(r" line (\d+) and", message)
+        opened = re.search(r" line (\d+)(?= and|$)", message)
         if opened:
             where = place_at(_offset(source, int(opened[1]), 0))
-            message = message.replace(opened[0], f" (opened in {where.file}:{where.line}) and")
+            message = message.replace(opened[0], f" (opened in {where.file}:{where.line})")
         place = place_at(_offset(source, line, column))
         raise TemplateError([Problem(f"not well-formed: {message}", place, _syntax_hint(message))]) from None
 
 
 def _syntax_hint(message: str) -> str:
-    if "mismatch" in message:
+    if "mismatch" in message or "Premature end" in message:
         return "close every tag, and write <br /> and <img … /> with a slash"
     if "Excessive depth" in message:
         return f"nest at most {DEPTH_MAX} tags"

@@ -36,8 +36,8 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\
 """Match what XML 1.0 (section 2.2) forbids or discourages; MJML fails on it without a position."""
 _PLAIN = re.compile(r"[\w #%,.'\"()+/*:-]*")
 """Match what may be printed where nothing is escaped: a colour, a length, a list of fonts."""
-_REPR = "RichText("
-"""What a RichText begins with that was made a string by a filter or an operator."""
+_REPR = re.compile(r"RichText\(html=.*, place=Place\(file=", re.DOTALL | re.IGNORECASE)
+"""Match rich text that a filter or an operator made a string."""
 _MARK = re.compile("\x00([^\x00\x01]*)\x01([0-9]+)\x00")
 _VALUES = frozenset({Issue, Section, Article, Group, Image})
 
@@ -116,7 +116,7 @@ class _Collector:
         return content_token(self.nonce, len(self.contents) - 1)
 
     def _clean(self, text: str) -> str:
-        if text.startswith(_REPR):
+        if _REPR.search(text):
             raise TypeError("rich text cannot go through a filter or be joined to other text; print it by itself")
         return replace_markers(_UNFIT.sub("\ufffd", text), self.nonce, len(self.slots))
 
@@ -148,7 +148,7 @@ class Templates:
 
         @pass_eval_context
         def finalize(eval_context: Any, value: object) -> Any:
-            plain = type(value) is str and value.isascii() and value.isprintable() and not value.startswith(_REPR)
+            plain = type(value) is str and value.isascii() and value.isprintable() and "(" not in value
             return value if plain and eval_context.autoescape else self._printed(eval_context, value)
 
         environment = Sandbox(
@@ -209,7 +209,7 @@ class Templates:
         place = self._innermost(error.__traceback__) or Place(self._shown(name))
         if isinstance(error, jinja2.TemplateNotFound):
             places = ", ".join(self._shown(str(folder)) for folder in self._folders)
-            return Problem(f"template {error.message!r} is in none of the folders {places}", place)
+            return Problem(f"template {error.name!r} is in none of the folders {places}", place)
         if isinstance(error, jinja2.UndefinedError):
             return Problem(str(error.message), place, f"known names: {', '.join(sorted(context))}")
         if isinstance(error, UnicodeDecodeError):
@@ -248,7 +248,10 @@ class Templates:
         """Return the column (from 1) at which the line of the template holds what ``text`` starts with."""
         lines = Path(self._path_of(name)).read_text(encoding="utf-8").splitlines()
         start = re.match(r"<[/!]?[\w-]*|\S{1,8}", text)
-        return max(lines[line - 1].find(start[0]), 0) + 1 if start and line <= len(lines) else 1
+        found = lines[line - 1] if start and line <= len(lines) else ""
+        # What begins as a template's text may go on as a value: <h{{ level }}>.
+        starts = (start[0][:length] for length in range(len(start[0]), 0, -1)) if start else ()
+        return next((found.index(piece) for piece in starts if piece in found), 0) + 1
 
     def _path_of(self, name: str) -> str:
         return next((str(folder / name) for folder in self._folders if (folder / name).is_file()), name)

@@ -4,6 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says nothing about the code on a machine that is shared.
+settings.register_profile("newsletter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("newsletter")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -22,6 +27,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         assert path.exists(), f"{path} is missing; write it with pytest --rewrite-goldens"
-        assert content == path.read_bytes(), f"{path} differs; compare, then run pytest --rewrite-goldens if it is meant"
+        assert content == path.read_bytes(), (
+            f"{path} differs; compare, then run pytest --rewrite-goldens if it is meant"
+        )
 
     return compare

@@ -42,9 +42,8 @@ def test_blocks_join_to_the_text_with_the_values_put_in(pairs, last):
     encoded = b"".join(encode_static(static, before_slot=True) + encode_value(value) for static, value in pairs)
     encoded += encode_static(last + "\n")
     check(encoded)
-    plain = (
-        "".join(re.sub(r"\r\n?", "\n", static) + value for static, value in pairs) + re.sub(r"\r\n?", "\n", last) + "\n"
-    )
+    plain = "".join(re.sub(r"\r\n?", "\n", static) + value for static, value in pairs)
+    plain += re.sub(r"\r\n?", "\n", last + "\n")
     assert quopri.decodestring(encoded).replace(b"\r\n", b"\n") == plain.encode()
     parsed = email.message_from_bytes(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded)
     assert parsed.get_payload(decode=True) == plain.replace("\n", "\r\n").encode()

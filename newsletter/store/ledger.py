@@ -271,7 +271,8 @@ class Ledger:
 
     def _sweep(self, send_id: int, micros: int) -> None:
         """Skip what came back to pending although the send was cancelled meanwhile: nobody would claim it."""
-        self._database.change(f"skip_cancelled@{State.PENDING}", send=send_id, now=micros)
+        if self._database.row("find_cancelled", send=send_id):
+            self._database.change(f"skip_cancelled@{State.PENDING}", send=send_id, now=micros)
 
     def _reopen(self, send_id: int, resent: int, micros: int) -> None:
         if resent:

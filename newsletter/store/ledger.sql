@@ -76,10 +76,13 @@ UPDATE deliveries SET state = {to}, owner = NULL, reason = :reason, changed_at =
 UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
 
+-- name: find_cancelled
+SELECT id FROM sends WHERE id = :send AND state = 'cancelled'
+
 -- name: skip_cancelled
 -- move: SKIP from pending
 UPDATE deliveries SET state = {to}, reason = 'the send was cancelled', changed_at = :now
- WHERE send_id = :send AND state = {from}
+ WHERE send_id = :send AND state = {from} AND next_attempt_at >= 0
    AND EXISTS (SELECT 1 FROM sends WHERE sends.id = :send AND sends.state = 'cancelled')
 
 -- name: expire_delivery
@@ -89,37 +92,38 @@ UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
 
 -- name: expire_deliveries
 -- move: EXPIRE
-UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now WHERE send_id = :send AND state = {from}
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
+ WHERE send_id = :send AND state = {from} AND next_attempt_at >= 0
 
+-- Here and below, +send_id keeps SQLite from walking the whole send by its primary key: few rows have an owner.
 -- name: list_owners
-SELECT DISTINCT owner FROM deliveries WHERE send_id = :send AND state IN ('claimed', 'transmitting')
+SELECT DISTINCT owner FROM deliveries WHERE +send_id = :send AND owner IS NOT NULL
 
--- The second condition on the state lets SQLite use the small index of owned rows.
 -- name: release_dead
 -- move: RELEASE
 UPDATE deliveries SET state = {to}, owner = NULL, next_attempt_at = :now, changed_at = :now
- WHERE send_id = :send AND owner = :owner AND state = {from} AND state IN ('claimed', 'transmitting')
+ WHERE +send_id = :send AND owner = :owner AND state = {from}
 
 -- name: doubt_dead
 -- move: LOSE from transmitting
 UPDATE deliveries SET state = {to}, owner = NULL, attempts = attempts + 1, doubts = doubts + 1, changed_at = :now
- WHERE send_id = :send AND owner = :owner AND state = {from} AND state IN ('claimed', 'transmitting')
+ WHERE +send_id = :send AND owner = :owner AND state = {from}
 
 -- name: log_dead
 INSERT INTO attempts (send_id, subscriber_id, event, at, owner, reason)
 SELECT send_id, subscriber_id, 'lose', :now, owner, 'the run ended after the mark, before the reply was recorded'
   FROM deliveries
- WHERE send_id = :send AND owner = :owner AND state = 'transmitting' AND state IN ('claimed', 'transmitting')
+ WHERE +send_id = :send AND owner = :owner AND state = 'transmitting'
 
 -- name: resend_doubtful
 -- move: RESEND from in_doubt
 UPDATE deliveries SET state = {to}, next_attempt_at = :next, changed_at = :now
- WHERE send_id = :send AND state = {from} AND doubts = 1
+ WHERE +send_id = :send AND state = {from} AND doubts = 1
 
 -- name: log_doubtful
 INSERT INTO attempts (send_id, subscriber_id, event, at, reason)
 SELECT send_id, subscriber_id, 'resend', :now, 'sent again because it was in doubt'
-  FROM deliveries WHERE send_id = :send AND state = 'in_doubt' AND doubts = 1
+  FROM deliveries WHERE +send_id = :send AND state = 'in_doubt' AND doubts = 1
 
 -- name: resend_delivery
 -- move: RESEND from in_doubt

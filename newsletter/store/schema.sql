@@ -107,8 +107,9 @@ CREATE TABLE send_languages (
 ) WITHOUT ROWID;
 
 -- The ledger: one row for each recipient of a send. It holds no address: the domain is what reports need. doubts counts
--- how often the row was in doubt and is never lowered. former is the state before a bounce. code, enhanced, stage and
--- reply are the last reply; reason says why where there is none.
+-- how often the row was in doubt and is never lowered. former is the state before a bounce. owner names the run that has
+-- the row while it is claimed or transmitting, and is NULL otherwise. code, enhanced, stage and reply are the last reply;
+-- reason says why where there is none.
 CREATE TABLE deliveries (
     send_id BIGINT NOT NULL REFERENCES sends (id),
     subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
@@ -133,8 +134,8 @@ CREATE TABLE deliveries (
 
 -- These three hold only rows that wait, so they shrink to nothing as a send goes on.
 CREATE INDEX deliveries_due ON deliveries (send_id, next_attempt_at, subscriber_id) WHERE state = 'pending';
-CREATE INDEX deliveries_owned ON deliveries (send_id, owner) WHERE state IN ('claimed', 'transmitting');
-CREATE INDEX deliveries_doubtful ON deliveries (send_id, subscriber_id) WHERE state = 'in_doubt';
+CREATE INDEX deliveries_owned ON deliveries (owner) WHERE owner IS NOT NULL;
+CREATE INDEX deliveries_doubtful ON deliveries (doubts) WHERE state = 'in_doubt';
 
 -- The log: each event of a row but the plain acceptance on its first try; rows are only added.
 CREATE TABLE attempts (

@@ -51,14 +51,17 @@ SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planne
 SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
   FROM sends ORDER BY id DESC
 
+-- Neither answer may walk a whole send: next_attempt_at, never below 0, leads SQLite to the index of rows that are due,
+-- and +send_id away from the primary key to the index of the few rows with an owner.
 -- name: unfinished_sends
 SELECT id, issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, started_at, finished_at
   FROM sends
  WHERE (state IN ({running}) OR (state = 'frozen' AND (send_at IS NULL OR send_at <= :now)))
    AND (EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state = 'pending'
                    AND d.next_attempt_at <= :now)
-        OR EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state IN ('claimed', 'transmitting'))
-        OR NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state = 'pending'))
+        OR EXISTS (SELECT 1 FROM deliveries d WHERE +d.send_id = sends.id AND d.owner IS NOT NULL)
+        OR NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = sends.id AND d.state = 'pending'
+                           AND d.next_attempt_at >= 0))
  ORDER BY id
 
 -- name: next_due_at
@@ -103,8 +106,9 @@ UPDATE sends SET state = {to}, reason = '', finished_at = NULL, changed_at = :no
 -- move: send FINISH
 UPDATE sends SET state = {to}, reason = '', finished_at = :now, changed_at = :now
  WHERE id = :send AND state = {from}
-   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.state = 'pending')
-   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.state IN ('claimed', 'transmitting'))
+   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.state = 'pending'
+                      AND d.next_attempt_at >= 0)
+   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE +d.send_id = :send AND d.owner IS NOT NULL)
 
 -- The one statement counts both sides of the closing equation, so no commit can come between them.
 -- name: account_send

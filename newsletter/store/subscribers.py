@@ -141,7 +141,7 @@ class Subscribers:
     def erase_subscriber(self, subscriber_id: int, now: dt.datetime) -> bool:
         """Erase everything personal about a subscriber, and tell whether there was anything.
 
-        Address, name, language, zone, attributes, domain, and the texts of replies go; the keyed hash and every row of
+        Address, name, language, zone, attributes, domain, notes and the texts of replies go; the keyed hash and every row of
         the ledger stay, so that no count changes. Subscriptions end as removed.
         """
         micros = to_micros(now)
@@ -150,6 +150,7 @@ class Subscribers:
             self._database.change("end_subscriptions", subscriber=subscriber_id, now=micros)
             self._database.change("erase_deliveries", subscriber=subscriber_id)
             self._database.change("erase_attempts", subscriber=subscriber_id)
+            self._database.change("erase_note", subscriber=subscriber_id)
         return erased
 
     # -- suppressions -------------------------------------------------------------------------------------------------

@@ -78,12 +78,16 @@ UPDATE subscriptions SET state = 'removed', changed_at = :now
 
 -- The lists and sends are few, so these find the person's rows by their primary key, one look for each send.
 -- name: erase_deliveries
-UPDATE deliveries SET domain = '', reply = NULL
+UPDATE deliveries SET domain = '', reply = NULL, reason = ''
  WHERE subscriber_id = :subscriber AND send_id IN (SELECT id FROM sends)
 
 -- name: erase_attempts
 UPDATE attempts SET reply = NULL, reason = ''
  WHERE subscriber_id = :subscriber AND send_id IN (SELECT id FROM sends)
+
+-- name: erase_note
+UPDATE suppressions SET note = ''
+ WHERE address_hash = (SELECT address_hash FROM subscribers WHERE id = :subscriber)
 
 -- name: insert_suppression
 INSERT INTO suppressions (address_hash, reason, since, note) VALUES (:hash, :reason, :now, :note)

@@ -115,8 +115,8 @@ CREATE TABLE deliveries (
 ) WITHOUT ROWID;
 
 CREATE INDEX deliveries_due ON deliveries (send_id, next_attempt_at, subscriber_id) WHERE state = 'pending';
-CREATE INDEX deliveries_owned ON deliveries (send_id, owner) WHERE state IN ('claimed', 'transmitting');
-CREATE INDEX deliveries_doubtful ON deliveries (send_id, subscriber_id) WHERE state = 'in_doubt';
+CREATE INDEX deliveries_owned ON deliveries (owner) WHERE owner IS NOT NULL;
+CREATE INDEX deliveries_doubtful ON deliveries (doubts) WHERE state = 'in_doubt';
 
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY,

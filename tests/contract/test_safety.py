@@ -1,0 +1,200 @@
+"""One test over every method of the store: against a locked database, one that may not be written, a closed one.
+
+A method that writes must raise StoreUnavailableError and leave the database exactly as it was; one that reads must
+answer. A method that is new and has no call here fails the first test.
+"""
+
+import inspect
+import sqlite3
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from newsletter.errors import StoreError, StoreUnavailableError
+from newsletter.store import IssueFile, NewSubscriber, SendPlan, StoredApproval, SubscriptionState, SuppressionReason
+
+from .conftest import KEY, NOW, edition, result
+
+PARTS = ("subscribers", "editions", "issues", "sends", "ledger", "identity")
+FAY = NewSubscriber(address="fay@f.example")
+FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
+APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
+
+WRITES: dict[str, Callable] = {
+    "subscribers.ensure_list": lambda s, w: s.subscribers.ensure_list("other", NOW),
+    "subscribers.add_subscriber": lambda s, w: s.subscribers.add_subscriber(1, FAY, NOW, origin="x"),
+    "subscribers.import_subscribers": lambda s, w: list(s.subscribers.import_subscribers(1, [FAY], NOW, origin="x")),
+    "subscribers.change_subscription": lambda s, w: s.subscribers.change_subscription(
+        1, 1, SubscriptionState.UNSUBSCRIBED, NOW
+    ),
+    "subscribers.remove_subscriber": lambda s, w: s.subscribers.remove_subscriber(1, "ann@a.example", NOW),
+    "subscribers.erase_subscriber": lambda s, w: s.subscribers.erase_subscriber(1, NOW),
+    "subscribers.suppress_address": lambda s, w: s.subscribers.suppress_address(
+        "ann@a.example", SuppressionReason.REQUEST, NOW
+    ),
+    "subscribers.lift_suppression": lambda s, w: s.subscribers.lift_suppression("gus@g.example"),
+    "editions.save_edition": lambda s, w: s.editions.save_edition(edition("fr"), NOW),
+    "issues.record_approval": lambda s, w: s.issues.record_approval(APPROVAL),
+    "issues.remember_issue_files": lambda s, w: s.issues.remember_issue_files([FILE], gone=["b.md"]),
+    "sends.plan_send": lambda s, w: s.sends.plan_send(
+        SendPlan(issue="next", list_ids=(1,), editions={"": 1}, source_digest="d"), NOW
+    ),
+    "sends.start_send": lambda s, w: s.sends.start_send(w.frozen, NOW),
+    "sends.try_send": lambda s, w: s.sends.try_send(w.frozen, NOW),
+    "sends.hold_send": lambda s, w: s.sends.hold_send(w.frozen, "x", NOW),
+    "sends.lift_hold": lambda s, w: s.sends.lift_hold(w.held, NOW),
+    "sends.pause_send": lambda s, w: s.sends.pause_send(w.sending, "x", NOW),
+    "sends.resume_send": lambda s, w: s.sends.resume_send(w.paused, NOW),
+    "sends.cancel_send": lambda s, w: s.sends.cancel_send(w.sending, "x", NOW),
+    "sends.finish_send": lambda s, w: s.sends.finish_send(w.empty, NOW),
+    "ledger.claim_deliveries": lambda s, w: s.ledger.claim_deliveries(w.sending, "me", 5, NOW),
+    "ledger.mark_transmitting": lambda s, w: s.ledger.mark_transmitting(w.sending, "me", [w.claimed], NOW),
+    "ledger.record_results": lambda s, w: s.ledger.record_results(
+        w.sending, "me", [result(w.marked, "250 2.0.0 ok")], NOW
+    ),
+    "ledger.advance_deliveries": lambda s, w: s.ledger.advance_deliveries(
+        w.sending, "me", [result(w.marked, "450 4.2.2 full")], [w.claimed], NOW
+    ),
+    "ledger.release_deliveries": lambda s, w: s.ledger.release_deliveries(w.sending, "me", [w.claimed], NOW),
+    "ledger.skip_deliveries": lambda s, w: s.ledger.skip_deliveries(w.sending, "me", [w.claimed], "x", NOW),
+    "ledger.expire_deliveries": lambda s, w: s.ledger.expire_deliveries(w.sending, "x", NOW),
+    "ledger.recover_deliveries": lambda s, w: s.ledger.recover_deliveries(w.sending, {"me"}, NOW),
+    "ledger.resend_doubtful": lambda s, w: s.ledger.resend_doubtful(w.sending, NOW),
+    "ledger.settle_deliveries": lambda s, w: s.ledger.settle_deliveries(
+        w.sending, [w.doubtful], arrived=True, reason="x", now=NOW
+    ),
+    "ledger.resend_failed": lambda s, w: s.ledger.resend_failed(w.sending, NOW),
+    "ledger.record_bounce": lambda s, w: s.ledger.record_bounce(w.sending, w.doubtful, "x", NOW),
+    "ledger.undo_bounce": lambda s, w: s.ledger.undo_bounce(w.sending, w.bounced, NOW),
+    "identity.bind_host": lambda s, w: s.identity.bind_host("", "host"),
+    "identity.advance_epoch": lambda s, w: s.identity.advance_epoch(1),
+}
+READS: dict[str, Callable] = {
+    "subscribers.find_list": lambda s, w: s.subscribers.find_list("main"),
+    "subscribers.load_lists": lambda s, w: s.subscribers.load_lists(),
+    "subscribers.find_subscriber": lambda s, w: s.subscribers.find_subscriber(1, "ann@a.example"),
+    "subscribers.load_subscriber": lambda s, w: s.subscribers.load_subscriber(1, 1),
+    "subscribers.list_subscribers": lambda s, w: list(s.subscribers.list_subscribers(1)),
+    "subscribers.count_subscribers": lambda s, w: s.subscribers.count_subscribers(1),
+    "subscribers.find_suppression": lambda s, w: s.subscribers.find_suppression("gus@g.example"),
+    "subscribers.count_suppressions": lambda s, w: s.subscribers.count_suppressions(),
+    "editions.load_edition": lambda s, w: s.editions.load_edition(1),
+    "editions.find_editions": lambda s, w: s.editions.find_editions("2026-11-25"),
+    "issues.latest_approval": lambda s, w: s.issues.latest_approval("i"),
+    "issues.load_issue_files": lambda s, w: s.issues.load_issue_files(),
+    "sends.count_audience": lambda s, w: s.sends.count_audience((1,)),
+    "sends.find_send": lambda s, w: s.sends.find_send("2026-11-25"),
+    "sends.load_send": lambda s, w: s.sends.load_send(w.sending),
+    "sends.load_sends": lambda s, w: s.sends.load_sends(),
+    "sends.unfinished_sends": lambda s, w: s.sends.unfinished_sends(NOW),
+    "sends.next_due_at": lambda s, w: s.sends.next_due_at(w.sending),
+    "sends.account": lambda s, w: s.sends.account(w.sending),
+    "ledger.list_owners": lambda s, w: s.ledger.list_owners(w.sending),
+    "ledger.list_deliveries": lambda s, w: list(s.ledger.list_deliveries(w.sending)),
+    "ledger.list_failures": lambda s, w: list(s.ledger.list_failures(w.sending)),
+    "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
+    "identity.load_identity": lambda s, w: s.identity.load_identity(),
+    "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),
+}
+
+
+@pytest.fixture
+def scene(world) -> Iterator[SimpleNamespace]:
+    """Make a store in which every call above has something to do."""
+    store = world.store
+    empty = store.sends.start_send(world.plan("empty").send_id, NOW).send_id
+    world.store.subscribers.suppress_address("gus@g.example", SuppressionReason.REQUEST, NOW)
+    store.identity.load_identity()
+    sending = world.sending("ann", "bob", "cyd", "dan", "eve")
+    claimed, marked, doubtful, bounced = world.claim(sending, limit=4)
+    world.mark(sending, [marked, doubtful, bounced])
+    world.record(sending, result(doubtful), result(bounced, "250 2.0.0 ok"))
+    store.ledger.record_bounce(sending, bounced.subscriber_id, "5.1.1", NOW)
+    plans = {name: world.plan(name).send_id for name in ("frozen", "held", "paused")}
+    store.sends.hold_send(plans["held"], "x", NOW)
+    store.sends.start_send(plans["paused"], NOW)
+    store.sends.pause_send(plans["paused"], "x", NOW)
+    return SimpleNamespace(
+        store=store,
+        path=store.database.where,
+        empty=empty,
+        sending=sending,
+        claimed=claimed,
+        marked=marked,
+        doubtful=doubtful.subscriber_id,
+        bounced=bounced.subscriber_id,
+        **plans,
+    )
+
+
+def content(path: str) -> list[str]:
+    with sqlite3.connect(path) as other:
+        return list(other.iterdump())
+
+
+def test_every_method_has_a_call_here(world):
+    methods = {
+        f"{part}.{name}"
+        for part in PARTS
+        for name, _ in inspect.getmembers(type(getattr(world.store, part)), inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert methods == WRITES.keys() | READS.keys()
+    assert not WRITES.keys() & READS.keys()
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_every_write_does_something(scene, name):
+    before = content(scene.path)
+    if name == "ledger.resend_failed":
+        scene.store.ledger.record_results(scene.sending, "me", [result(scene.marked, "550 5.2.0 no")], NOW)
+        before = content(scene.path)
+    WRITES[name](scene.store, scene)
+    assert content(scene.path) != before
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_to_a_locked_store_leaves_it_as_it_was(scene, name):
+    before = content(scene.path)
+    scene.store.database._connection.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(scene.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreUnavailableError, match="try again") as caught:
+            WRITES[name](scene.store, scene)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert scene.path in str(caught.value)
+    assert content(scene.path) == before
+    assert not scene.store.database._connection.in_transaction
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_to_a_store_that_may_not_be_written_leaves_it_as_it_was(scene, name):
+    before = content(scene.path)
+    scene.store.database._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreUnavailableError, match="permissions"):
+        WRITES[name](scene.store, scene)
+    scene.store.database._connection.execute("PRAGMA query_only = OFF")
+    assert content(scene.path) == before
+
+
+@pytest.mark.parametrize("name", READS)
+def test_reading_goes_on_while_another_command_writes(scene, name):
+    other = sqlite3.connect(scene.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        READS[name](scene.store, scene)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@pytest.mark.parametrize("name", [*READS, *WRITES])
+def test_a_closed_store_raises_its_own_error(scene, world, name):
+    world.is_checked = False
+    scene.store.close()
+    with pytest.raises(StoreError):
+        (READS | WRITES)[name](scene.store, scene)

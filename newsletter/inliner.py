@@ -17,8 +17,9 @@ _INVISIBLE = re.compile(
     r"""<!--.*?-->|<(head|style|script)\b.*?</\1\s*>|<!?/?[a-z](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""",
     re.DOTALL | re.IGNORECASE,
 )
-_ODD_ADDRESS = re.compile(r"""( (?:href|src|background)=)("[\w@/:=?;#%&,+\-.!~*'()]*+[^"]+"|'[^']*')""", re.ASCII)
-"""Match an address with a character that libxml2 would percent-encode, or in single quotes."""
+_FOREIGN_VALUE = re.compile(r"""( (?:href|src|background|alt|title|aria-label)=)("[^"]*"|'[^']*')""")
+_PLAIN_VALUE = re.compile(r"\"(?:[\w@/:=?;#%,+\-.!~*'()]|&amp;)*+\"", re.ASCII)
+"""Match an attribute's value, in its quotes, that no serialiser writes in another way."""
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 
@@ -124,8 +125,8 @@ def inline_css(inliner: Inliner, html: str, css: str) -> str:
     Raises TemplateError for CSS that cannot be inlined, and when the inliner fails or loses visible text.
     """
     check_inline_css(css)
-    addresses: list[str] = []
-    guarded = _hide_addresses(html, addresses)
+    values: list[str] = []
+    guarded = _hide_values(html, values)
     try:
         inlined = inliner.inline(guarded, css)
     except (ValueError, IndexError, TypeError, AttributeError) as error:  # what premailer lets through
@@ -134,7 +135,7 @@ def inline_css(inliner: Inliner, html: str, css: str) -> str:
     before, after = visible_words(guarded), visible_words(inlined)
     if before != after:
         raise TemplateError([_lost(before, after)])
-    return DOCTYPE + _DOCTYPE.sub("", _show_addresses(inlined, html, addresses), count=1)
+    return DOCTYPE + _DOCTYPE.sub("", _show_values(inlined, html, values), count=1)
 
 
 def check_inline_css(css: str) -> None:
@@ -163,26 +164,32 @@ def _lost(before: list[str], after: list[str]) -> Problem:
     )
 
 
-def _hide_addresses(html: str, addresses: list[str]) -> str:
-    """Put numbered words for addresses that a serialiser would percent-encode; links must come out as they went in."""
-    word = _address_word(html)
+def _hide_values(html: str, values: list[str]) -> str:
+    """Put numbered words for links and descriptions, which must come out as they went in.
+
+    libxml2 percent-encodes what stands in an address, and leaves ``<`` and ``>`` in a description as they are.
+    """
+    word = _unused_word(html)
 
     def hide(found: re.Match[str]) -> str:
-        addresses.append(found[2])
-        return f'{found[1]}"{word}{len(addresses) - 1}x"'
+        if _PLAIN_VALUE.fullmatch(found[2]):
+            return found[0]
+        values.append(html_entities.unescape(found[2][1:-1]))
+        return f'{found[1]}"{word}{len(values) - 1}x"'
 
-    return _ODD_ADDRESS.sub(hide, html)
-
-
-def _show_addresses(inlined: str, html: str, addresses: list[str]) -> str:
-    if not addresses:
-        return inlined
-    return re.sub(f'"{_address_word(html)}([0-9]+)x"', lambda found: addresses[int(found[1])], inlined)
+    return _FOREIGN_VALUE.sub(hide, html)
 
 
-def _address_word(html: str) -> str:
+def _show_values(inlined: str, html: str, values: list[str]) -> str:
+    def show(found: re.Match[str]) -> str:
+        return f'"{html_entities.escape(values[int(found[1])])}"'
+
+    return re.sub(f'"{_unused_word(html)}([0-9]+)x"', show, inlined)
+
+
+def _unused_word(html: str) -> str:
     """Return a word that ``html`` does not hold, the same each time."""
-    word = "address"
+    word = "value"
     while word in html:
         word += "s"
     return word

@@ -32,8 +32,8 @@ from newsletter.model import (
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Match what XML 1.0 (section 2.2) forbids or discourages; MJML fails on it without a position."""
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Match what XML 1.0 (section 2.2) forbids or discourages: MJML fails on it, HTML reads it as something else."""
 _PLAIN = re.compile(r"[\w #%,.'\"()+/*:-]*")
 """Match what may be printed where nothing is escaped: a colour, a length, a list of fonts."""
 _REPR = re.compile(r"RichText\(html=.*, place=Place\(file=", re.DOTALL | re.IGNORECASE)

@@ -1,3 +1,4 @@
+import html
 import re
 import socket
 from html.parser import HTMLParser
@@ -136,6 +137,14 @@ def test_addresses_come_out_as_they_went_in(inliner, address):
     inlined = inline_css(inliner, html_of(f'<p><a href="{address}">x</a><img src="{address}" alt=""></p>'), CSS)
     assert f'href="{address}"' in inlined
     assert f'src="{address}"' in inlined
+
+
+@pytest.mark.parametrize("text", ["<!-->", "a > b < c", "<h2>x</h2>", "é 中文 ❤️", "\"q\" & 'r'", "value0x", "&amp;lt;"])
+def test_descriptions_come_out_as_they_went_in(inliner, text):
+    body = f'<p title="{html.escape(text)}"><img src="a.png" alt="{html.escape(text)}"></p>'
+    inlined = inline_css(inliner, html_of(body), CSS)
+    assert f'alt="{html.escape(text)}"' in inlined
+    assert f'title="{html.escape(text)}"' in inlined
 
 
 def test_nothing_is_fetched(inliner, no_network, tmp_path):

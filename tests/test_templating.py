@@ -72,7 +72,7 @@ def test_characters_that_xml_forbids_become_replacement_characters(project):
     write(project, "main.mjml.j2", "{{ x }}")
     assert (
         render(project, {"x": "a\x00b\x1bc\ud800d\uffffe\x85f\tg\nh"}).text
-        == "a\ufffdb\ufffdc\ufffdd\ufffde\x85f\tg\nh"
+        == "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf\tg\nh"
     )
 
 

@@ -1,0 +1,202 @@
+"""Know every key of ``newsletter.toml``: its section, type and default, and which values of that type may not stand.
+
+Pure: values in, values out. Reading the file and the environment is ``config``'s.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from newsletter.model import SECTION_KINDS
+
+VERP_LOCAL_MAX = 15
+"""Octets the local part of ``bounce_address`` may have: ``+`` and a token of 48 follow; 64 fit (RFC 5321 4.5.3.1.1)."""
+PLACEHOLDER_POSTAL_ADDRESS = "Your Name, 1 Your Street, 12345 Your City, Your Country"
+"""What ``newsletter init`` writes for ``postal_address``; whoever sends with it is warned."""
+
+
+class NewsletterSection(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}
+):
+    """Say who publishes: ``[newsletter]``."""
+
+    title: str
+    from_: str
+    url: str = ""
+    reply_to: str = ""
+    postal_address: str = ""
+    language: str = "en"
+    time_zone: str = "UTC"
+    list_id: str = ""
+    secret_file: str = "newsletter.secret"
+    bounce_address: str = ""
+    unsubscribe: Literal["mailto", "web"] = "mailto"
+    tagline: str = ""
+    images: Literal["embedded", "hosted"] = "embedded"
+
+
+class SectionsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say which heading opens which kind of section: ``[sections]``; headings compare as ``heading_key`` makes them."""
+
+    lead: str = "Most important news"
+    lead_max: int = 0
+    kinds: dict[str, str] = {}
+
+
+class ThemeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say how the mail looks: ``[theme]``; colours are ``#rrggbb``, widths in CSS pixels, sizes in pixels."""
+
+    accent: str = "#b3261e"
+    accent_dark: str = "#ff8a80"
+    text: str = "#1f2328"
+    muted: str = "#5f6672"
+    background: str = "#f4f3f0"
+    paper: str = "#ffffff"
+    rule: str = "#e3e1dc"
+    text_dark: str = "#e8e6e3"
+    muted_dark: str = "#a8adb5"
+    background_dark: str = "#111214"
+    paper_dark: str = "#1b1d20"
+    rule_dark: str = "#34373c"
+    font: str = ""
+    heading_font: str = ""
+    logo: str = ""
+    logo_width: int = 160
+    inliner: Literal["premailer", "css-inline"] = "premailer"
+
+
+class SmtpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say which relay carries the mail: ``[smtp]``; times in seconds."""
+
+    host: str = "localhost"
+    port: int = 0
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    helo: str = ""
+    timeout: int = 60
+
+
+class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say where the list and the ledger are kept: ``[store]``; a relative SQLite path starts at the project."""
+
+    url: str = "sqlite:///newsletter.db"
+
+
+class SendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say how a send behaves: ``[send]``."""
+
+    doubt: Literal["resend", "hold"] = "resend"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hold a whole ``newsletter.toml``, one field a section."""
+
+    newsletter: NewsletterSection
+    sections: SectionsSection = SectionsSection()
+    theme: ThemeSection = ThemeSection()
+    smtp: SmtpSection = SmtpSection()
+    store: StoreSection = StoreSection()
+    send: SendSection = SendSection()
+
+
+def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and what is wrong, or ``""``, for values of the right type that still cannot be used."""
+    newsletter, smtp = config.newsletter, config.smtp
+    yield "newsletter", "title", "" if newsletter.title.strip() else "is empty"
+    yield "newsletter", "from", _from_problem(newsletter.from_)
+    yield "newsletter", "url", _url_problem(newsletter.url)
+    yield "newsletter", "time_zone", _zone_problem(newsletter.time_zone)
+    yield "newsletter", "language", _language_problem(newsletter.language)
+    yield "newsletter", "list_id", _list_id_problem(newsletter.list_id)
+    yield "newsletter", "bounce_address", _bounce_problem(newsletter.bounce_address)
+    yield "newsletter", "secret_file", "" if newsletter.secret_file else "is empty; write 'newsletter.secret'"
+    for key, value in (("unsubscribe", "web"), ("images", "hosted")):
+        is_missing = getattr(newsletter, key) == value and not newsletter.url
+        yield "newsletter", key, f"'{value}' needs [newsletter] url" if is_missing else ""
+    for heading, kind in config.sections.kinds.items():
+        unknown = f"{heading!r}: unknown kind {kind!r}; valid kinds: {', '.join(SECTION_KINDS)}"
+        yield "sections", "kinds", "" if kind in SECTION_KINDS else unknown
+    yield "sections", "lead_max", _range_problem(config.sections.lead_max, 0, 1000)
+    yield from _theme_problems(config.theme)
+    yield "smtp", "host", "" if re.fullmatch(r"\S+", smtp.host) else f"{smtp.host!r} is no host"
+    yield "smtp", "port", _range_problem(smtp.port, 0, 65535, "; 0 is the usual one")
+    yield "smtp", "timeout", _range_problem(smtp.timeout, 1, 3600)
+    yield "store", "url", _store_problem(config.store.url)
+
+
+def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
+    for key, default in zip(ThemeSection.__struct_fields__, ThemeSection.__struct_defaults__, strict=True):
+        value = getattr(theme, key)
+        if str(default).startswith("#") and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            yield "theme", key, f"{value!r} is no colour; write #rrggbb, like {default}"
+        if key.endswith("font") and re.search(r"[^\w ,'.-]", value):
+            yield "theme", key, f"{value!r} may hold font names, commas and single quotes only"
+    yield "theme", "logo_width", _range_problem(theme.logo_width, 1, 600)
+
+
+def _range_problem(value: int, low: int, high: int, more: str = "") -> str:
+    return "" if low <= value <= high else f"{value} does not fit; write {low} to {high}{more}"
+
+
+def _from_problem(sender: str) -> str:
+    return "" if "@" in sender else f"{sender!r} holds no address; write 'Name <me@example.org>'"
+
+
+def _url_problem(url: str) -> str:
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        is_site = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        parts.port  # noqa: B018 (raises ValueError for one that is no number)
+    except ValueError:
+        is_site = False
+    return "" if is_site else f"{url!r} is no address of a site; write 'https://news.example.org'"
+
+
+def _zone_problem(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, LookupError):
+        return f"{name!r} is no IANA time zone; write one like 'Europe/Paris' or 'UTC'"
+    return ""
+
+
+def _language_problem(tag: str) -> str:
+    if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        return ""
+    return f"{tag!r} is no language tag; write one like 'en', 'fr' or 'zh-Hans'"
+
+
+def _list_id_problem(list_id: str) -> str:
+    if not list_id or re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+", list_id):
+        return ""
+    return f"{list_id!r} is no List-Id (RFC 2919); write one like 'weekly.example.org'"
+
+
+def _bounce_problem(address: str) -> str:
+    if not address:
+        return ""
+    local, separator, domain = address.rpartition("@")
+    if not separator or not domain or not re.fullmatch(r"[A-Za-z0-9._-]+", local):
+        return f"{address!r} is no plain address; write one like 'bounces@example.org'"
+    if len(local) > VERP_LOCAL_MAX:
+        return (
+            f"the part before the @ has {len(local)} characters; with the signed token behind it, {VERP_LOCAL_MAX} fit"
+        )
+    return ""
+
+
+def _store_problem(url: str) -> str:
+    if re.match(r"sqlite:///.", url):
+        return ""
+    if re.match(r"postgres(ql)?://", url):
+        return "this version keeps its store in SQLite only; write 'sqlite:///newsletter.db'"
+    return f"{url!r} names no store; write 'sqlite:///newsletter.db'"

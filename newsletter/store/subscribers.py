@@ -141,8 +141,8 @@ class Subscribers:
     def erase_subscriber(self, subscriber_id: int, now: dt.datetime) -> bool:
         """Erase everything personal about a subscriber, and tell whether there was anything.
 
-        Address, name, language, zone, attributes, domain, notes and the texts of replies go; the keyed hash and every row of
-        the ledger stay, so that no count changes. Subscriptions end as removed.
+        Address, name, language, zone, attributes, domain, notes and the texts of replies go; the keyed hash and every
+        row of the ledger stay, so that no count changes. Subscriptions end as removed.
         """
         micros = to_micros(now)
         with self._database.transaction():

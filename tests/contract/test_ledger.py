@@ -307,6 +307,8 @@ def test_what_a_dead_run_left_is_released_or_in_doubt(world):
     assert world.states(send_id) == ["in_doubt", "pending", "pending", "transmitting", "claimed", "pending"]
     assert ledger.recover_deliveries(send_id, {"dead"}, NOW) == Recovery()
     assert ledger.list_owners(send_id) == {"alive"}
+    row = world.row(send_id, dead[0].subscriber_id)
+    assert (row.doubts, row.attempts) == (1, 1), "flagged for good"
     (logged,) = ledger.load_attempts(send_id, dead[0].subscriber_id)
     assert (logged.event, logged.owner, logged.reply) == (Event.LOSE, "dead", None)
     assert "after the mark" in logged.reason

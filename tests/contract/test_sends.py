@@ -133,7 +133,9 @@ def test_cancelling_skips_what_is_pending_and_later_what_comes_back(world):
     assert world.states(send_id) == ["transmitting", "transmitting", "claimed", "claimed", "skipped"]
     assert world.mark(send_id, [cyd]) == frozenset(), "no dot after the commit"
     world.record(send_id, result(ann, "250 2.0.0 ok"), result(bob, "450 4.2.2 full"))
+    assert world.states(send_id) == ["sent", "skipped", "claimed", "claimed", "skipped"]
     assert world.store.ledger.release_deliveries(send_id, "me", [cyd], NOW) == 1
+    assert world.states(send_id) == ["sent", "skipped", "skipped", "claimed", "skipped"]
     assert world.store.ledger.recover_deliveries(send_id, ["me"], NOW).released == 1
     assert world.states(send_id) == ["sent", "skipped", "skipped", "skipped", "skipped"]
     assert world.claim(send_id) == ()

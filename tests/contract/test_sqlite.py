@@ -163,6 +163,15 @@ def test_a_transaction_inside_another_is_part_of_it(store):
     store.subscribers.ensure_list("second", NOW)
 
 
+def test_a_transaction_has_the_write_lock_before_its_first_statement(store, path):
+    with open_store(f"sqlite:///{path}", timeout_s=0.05) as other, store.database.transaction():
+        assert store.subscribers.find_list("second") is None
+        with pytest.raises(StoreUnavailableError):
+            other.subscribers.ensure_list("second", NOW)
+        store.subscribers.ensure_list("third", NOW)  # would fail here, too late, if the other had been let in
+    assert [found.name for found in store.subscribers.load_lists()] == ["main", "third"]
+
+
 def test_a_bug_in_a_query_is_no_trouble_of_the_disk(store):
     with pytest.raises(StoreError, match="bug") as caught:
         store.database.rows("find_list")  # without its parameter

@@ -18,6 +18,10 @@ VERP_LOCAL_MAX = 15
 PLACEHOLDER_POSTAL_ADDRESS = "Your Name, 1 Your Street, 12345 Your City, Your Country"
 """What ``newsletter init`` writes for ``postal_address``; whoever sends with it is warned."""
 
+DKIM_VALID_DAYS_MIN = 14
+"""Days that a signature must be good for: four of attempts, five in a relay's queue, and some to be read in."""
+_DNS_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+
 
 class NewsletterSection(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}
@@ -95,6 +99,17 @@ class SendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     doubt: Literal["resend", "hold"] = "resend"
 
 
+class DkimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say with which keys messages are signed: ``[dkim]``; ``keys`` names a key file for each selector.
+
+    ``domain`` is From's where it is ``""``; signatures expire after ``valid_days``, never where it is 0.
+    """
+
+    keys: dict[str, str] = {}
+    domain: str = ""
+    valid_days: int = 0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold a whole ``newsletter.toml``, one field a section."""
 
@@ -104,6 +119,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     smtp: SmtpSection = SmtpSection()
     store: StoreSection = StoreSection()
     send: SendSection = SendSection()
+    dkim: DkimSection = DkimSection()
 
 
 def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -129,6 +145,7 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield "smtp", "port", _range_problem(smtp.port, 0, 65535, "; 0 is the usual one")
     yield "smtp", "timeout", _range_problem(smtp.timeout, 1, 3600)
     yield "store", "url", _store_problem(config.store.url)
+    yield from _dkim_problems(config.dkim)
 
 
 def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
@@ -139,6 +156,20 @@ def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
         if key.endswith("font") and re.search(r"[^\w ,'.-]", value):
             yield "theme", key, f"{value!r} may hold font names, commas and single quotes only"
     yield "theme", "logo_width", _range_problem(theme.logo_width, 1, 600)
+
+
+def _dkim_problems(dkim: DkimSection) -> Iterator[tuple[str, str, str]]:
+    domain = dkim.domain
+    if domain and (not re.fullmatch(rf"{_DNS_LABEL}(\.{_DNS_LABEL})+", domain) or len(domain) > 253):
+        yield "dkim", "domain", f"{domain!r} is no domain as DNS has it; write one like 'example.org'"
+    for selector, file in dkim.keys.items():
+        if not re.fullmatch(rf"{_DNS_LABEL}(\.{_DNS_LABEL})*", selector):
+            yield "dkim", "keys", f"{selector!r} is no selector; write letters, digits and hyphens, like 's2026'"
+        elif not file.strip() or "\0" in file:
+            yield "dkim", "keys", f"{selector}: {file!r} is no path; write one like 'dkim.pem'"
+    if dkim.valid_days and not DKIM_VALID_DAYS_MIN <= dkim.valid_days <= 3650:
+        why = "a message may be tried for days, and wait for days at its relay"
+        yield "dkim", "valid_days", f"{dkim.valid_days} does not fit; write {DKIM_VALID_DAYS_MIN} or more ({why}), or 0"
 
 
 def _range_problem(value: int, low: int, high: int, more: str = "") -> str:

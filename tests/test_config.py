@@ -56,6 +56,12 @@ def test_two_keys_are_enough(load):
         ('[store]\nurl = "postgresql://db/news"', ["[store] url", "SQLite", "sqlite:///newsletter.db"]),
         ('[store]\nurl = "mysql://db/news"', ["[store] url", "'mysql://db/news'"]),
         ('[store]\nurl = "sqlite:///"', ["[store] url", "sqlite:///newsletter.db"]),
+        ('[dkim]\ndomain = "example"', ["[dkim] domain", "'example' is no domain", "example.org"]),
+        ('[dkim.keys]\n"s 1" = "a.pem"', ["[dkim] keys", "'s 1' is no selector", "s2026"]),
+        ('[dkim.keys]\ns1 = ""', ["[dkim] keys", "s1: '' is no path", "dkim.pem"]),
+        ("[dkim]\nvalid_days = 13", ["[dkim] valid_days", "13 does not fit", "14 or more", "or 0"]),
+        ("[dkim]\nvalid_days = -1", ["[dkim] valid_days", "-1 does not fit"]),
+        ('[dkim.keys]\ns1 = {a = "b"}', ["[dkim] keys", "no table of texts"]),
         ("[mail]\nx = 1", ["unknown section 'mail'", "newsletter, sections, theme, smtp, store, send"]),
         ('time_zone = "Europe/Pari"', ["[newsletter] time_zone", "'Europe/Pari'", "Europe/Paris"]),
         ('time_zone = "../../etc/passwd"', ["[newsletter] time_zone", "no IANA time zone"]),
@@ -134,6 +140,9 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("newsletter", "from"): "you@example.org",
         ("store", "url"): "sqlite:///other.db",
         ("sections", "kinds"): '{"In brief" = "brief"}',
+        ("dkim", "keys"): '{s2026 = "dkim.pem"}',
+        ("dkim", "domain"): "example.org",
+        ("dkim", "valid_days"): "30",
     }
     if (section, key) in special:
         return special[section, key]
@@ -155,7 +164,8 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
     name = f"NEWSLETTER_{section}__{field.encode_name}".upper()
     extra = {"NEWSLETTER_NEWSLETTER__URL": "https://news.example.org"}
     found = getattr(getattr(load(environ=extra | {name: value}).config, section), field.name)
-    assert found == ({"In brief": "brief"} if field.name == "kinds" else 7 if field.type is int else value)
+    tables = {"kinds": {"In brief": "brief"}, "keys": {"s2026": "dkim.pem"}}
+    assert found == tables.get(field.name, int(value) if field.type is int else value)
     default = getattr(getattr(load(environ=extra if name not in extra else {}).config, section), field.name)
     assert found != default
 

@@ -1,7 +1,7 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
 ``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``editions``, ``issues``,
-``sends``, ``ledger``, ``identity``. How a query is run is ``database``'s. One store serves one newsletter.
+``sends``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
 database is locked, full, read-only or gone (nothing of that call was written), or StoreError where it is damaged.
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from newsletter.errors import ConfigError
+from newsletter.store.buckets import Buckets
 from newsletter.store.database import Database
 from newsletter.store.editions import Editions
 from newsletter.store.identity import Identities
@@ -80,6 +81,7 @@ class Store:
         self.issues = Issues(database)
         self.sends = Sends(database)
         self.ledger = Ledger(database)
+        self.buckets = Buckets(database)
 
     def __enter__(self) -> Self:
         return self

@@ -162,3 +162,11 @@ CREATE TABLE issue_files (
     send_at BIGINT,
     verdict TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- The token buckets by which a send keeps to the rates of a transport and of recipient domains (pace.py), so that a run
+-- that starts anew does not burst. full_at is when the bucket is full again: all that needs keeping. One that is full has
+-- no row.
+CREATE TABLE buckets (
+    name TEXT NOT NULL PRIMARY KEY,
+    full_at BIGINT NOT NULL
+) WITHOUT ROWID;

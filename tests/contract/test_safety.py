@@ -16,7 +16,7 @@ from newsletter.store import IssueFile, NewSubscriber, SendPlan, StoredApproval,
 
 from .conftest import KEY, NOW, edition, result
 
-PARTS = ("subscribers", "editions", "issues", "sends", "ledger", "identity")
+PARTS = ("subscribers", "editions", "issues", "sends", "ledger", "identity", "buckets")
 FAY = NewSubscriber(address="fay@f.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
 APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
@@ -69,6 +69,8 @@ WRITES: dict[str, Callable] = {
     "ledger.undo_bounce": lambda s, w: s.ledger.undo_bounce(w.sending, w.bounced, NOW),
     "identity.bind_host": lambda s, w: s.identity.bind_host("", "host"),
     "identity.advance_epoch": lambda s, w: s.identity.advance_epoch(1),
+    "buckets.save_buckets": lambda s, w: s.buckets.save_buckets({"relay": NOW}),
+    "buckets.forget_full_buckets": lambda s, w: s.buckets.forget_full_buckets(NOW),
 }
 READS: dict[str, Callable] = {
     "subscribers.find_list": lambda s, w: s.subscribers.find_list("main"),
@@ -96,6 +98,7 @@ READS: dict[str, Callable] = {
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),
+    "buckets.load_buckets": lambda s, w: s.buckets.load_buckets(NOW),
 }
 
 
@@ -106,6 +109,7 @@ def scene(world) -> Iterator[SimpleNamespace]:
     empty = store.sends.start_send(world.plan("empty").send_id, NOW).send_id
     world.store.subscribers.suppress_address("gus@g.example", SuppressionReason.REQUEST, NOW)
     store.identity.load_identity()
+    store.buckets.save_buckets({"domain": NOW})
     sending = world.sending("ann", "bob", "cyd", "dan", "eve")
     claimed, marked, doubtful, bounced = world.claim(sending, limit=4)
     world.mark(sending, [marked, doubtful, bounced])

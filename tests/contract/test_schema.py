@@ -40,7 +40,7 @@ def test_the_schema_is_the_sum_of_the_migrations():
     summed = described(statement for migration in load_migrations() for statement in migration.statements)
     written = described(split_statements((FOLDER / "schema.sql").read_text(encoding="utf-8")))
     assert written == summed
-    assert len([name for name in summed if name.endswith("columns")]) == 12
+    assert len([name for name in summed if name.endswith("columns")]) == 13
 
 
 def test_a_new_store_has_that_schema(url):

@@ -387,7 +387,8 @@ def classify(reply: Reply) -> Outcome:
 
     The three-digit code decides between accepted, deferred and refused (RFC 5321 section 4.2.1); the enhanced status
     (RFC 3463), the stage, and words only where neither tells, decide whom it is about. A code that is no answer at all
-    is LOSE: before the dot nothing was sent, after it nobody knows.
+    is LOSE: before the dot nothing was sent, after it nobody knows. A server that closes, or takes no mail from us at
+    all, has refused no recipient: the row is deferred, and nothing is charged to it.
 
     Doubtful refusals of a recipient are soft: this send fails for the address, which stays on the list. So is 5.2.1,
     which says *disabled* but is used for *too much mail at present* as well.
@@ -397,9 +398,10 @@ def classify(reply: Reply) -> Outcome:
         return Outcome(Event.ACCEPT, About.RECIPIENT)
     if kind not in (4, 5):
         return Outcome(Event.LOSE, About.CONNECTION)
-    event = Event.DEFER if kind == 4 else Event.REFUSE
     about = _about(reply)
-    return Outcome(event, about, hard=event is Event.REFUSE and about is About.RECIPIENT and _is_hard(reply))
+    if kind == 4 or about is About.CONNECTION:
+        return Outcome(Event.DEFER, about)
+    return Outcome(Event.REFUSE, about, hard=about is About.RECIPIENT and _is_hard(reply))
 
 
 def _about(reply: Reply) -> About:

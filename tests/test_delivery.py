@@ -139,8 +139,9 @@ REPLIES = [
     ("421 4.7.0 too many connections", Stage.CONNECT, Event.DEFER, C, False),
     ("421 closing", Stage.DOT, Event.DEFER, C, False),
     ("450 busy", Stage.EHLO, Event.DEFER, C, False),
-    ("554 no service here", Stage.CONNECT, Event.REFUSE, C, False),
-    ("521 does not accept mail", Stage.CONNECT, Event.REFUSE, C, False),
+    ("554 no service here", Stage.CONNECT, Event.DEFER, C, False),
+    ("521 does not accept mail", Stage.CONNECT, Event.DEFER, C, False),
+    ("521 5.7.1 no user unknown here, no mail", Stage.RCPT, Event.DEFER, C, False),
     ("454 4.7.0 TLS not available", Stage.STARTTLS, Event.DEFER, C, False),
     # G5: deferred recipients
     ("450 4.7.1 Greylisted, try again", Stage.RCPT, Event.DEFER, R, False),
@@ -222,7 +223,9 @@ def test_no_reply_is_beyond_classify_and_nothing_but_a_refused_recipient_is_hard
     assert (outcome.event is Event.ACCEPT) == (200 <= code < 300)
     if outcome.hard:
         assert (outcome.event, outcome.about) == (Event.REFUSE, About.RECIPIENT)
-    if 400 <= code < 600:
+    if outcome.about is About.CONNECTION:
+        assert outcome.event in (Event.DEFER, Event.LOSE)
+    elif code >= 400:
         assert outcome.event is (Event.DEFER if code < 500 else Event.REFUSE)
 
 

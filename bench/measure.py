@@ -132,11 +132,15 @@ def in_turns(sides: Mapping[str, Callable[[], Sample]], rounds: int, warm_up: in
 
 def timed(call: Callable[[], object]) -> Sample:
     """Run ``call`` in this process and measure it; its threads count, other processes do not."""
-    user_s = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    started = time.perf_counter()
+    user_s, started = user_clock(), time.perf_counter()
     call()
     wall_s = time.perf_counter() - started
-    return Sample(wall_s, resource.getrusage(resource.RUSAGE_SELF).ru_utime - user_s)
+    return Sample(wall_s, user_clock() - user_s)
+
+
+def user_clock() -> float:
+    """Return the user CPU time of this process in seconds."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
 
 
 def run_command(command: Sequence[str], cwd: Path, environ: Mapping[str, str] | None = None) -> Sample:

@@ -120,10 +120,12 @@ _MARKUP = re.compile(
     r"""|</(?P<closed>[^\s>]*+)[^>]*+>|<(?P<opened>[A-Za-z_][^\s<>"'/]*+)(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""",
     re.DOTALL,
 )
-_START_TAG = re.compile(r"""<!--.*?-->|<[A-Za-z_](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""", re.DOTALL)
+_TAG_TO_GUARD = re.compile(
+    r"""<!--.*?-->|<[A-Za-z_](?=[^<]*?(?:[^\n -~]|[&'\\]|padding))(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""", re.DOTALL
+)
+"""Match a start tag that may have something to guard (no raw ``<`` stands in an attribute), or a comment."""
 _ATTRIBUTE = re.compile(r"""(?P<name>\s[^\s=<>"'/]+\s*=\s*)(?P<quoted>"[^"]*"|'[^']*')""")
 _NOT_PLAIN = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # outside printable ASCII, or one of " & ' < > \\
-_TO_GUARD = re.compile(r"[^ -~]|[&'\\]|padding")
 _ENTITY = re.compile(r"&(#[0-9]+|#[xX][0-9A-Fa-f]+|[A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _BARE_ZERO = re.compile(r"(?<![\w.])0(?![\w.%])")
@@ -163,10 +165,9 @@ def guard_attributes(source: str) -> str:
     """
 
     def guarded(found: re.Match[str]) -> str:
-        tag = found[0]
-        return _ATTRIBUTE.sub(_guarded, tag) if _TO_GUARD.search(tag) and not tag.startswith("<!") else tag
+        return found[0] if found[0].startswith("<!") else _ATTRIBUTE.sub(_guarded, found[0])
 
-    return _START_TAG.sub(guarded, source)
+    return _TAG_TO_GUARD.sub(guarded, source)
 
 
 def _guarded(found: re.Match[str]) -> str:

@@ -286,21 +286,20 @@ def _image_tag(attributes: str, place: Place, images: Mapping[str, ResolvedImage
 # ---------------------------------------------------------------------------------------------------------------------
 
 _LEFTOVER = re.compile(r' data-(?:premailer|css-inline)="ignore"')
-_STYLE_VALUE = re.compile(r"""(?<= style=)("[^"]*"|'[^']*')""")
 _HEADING = re.compile(r"<(/?)h([1-6])(?=[ >])")
 _STYLE = re.compile(r"<style\b[^>]*>(.*?)</style>", re.DOTALL)
 _IMAGE_WIDTH = re.compile(r"<img\b[^>]*?\swidth=[\"']?([0-9]+)")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TAG = re.compile(r"""<([a-z][a-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""", re.IGNORECASE)
-_VALUE = re.compile(r"""("[^"]*"|'[^']*')""")
+_TAG = re.compile(r"""<([a-z][a-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
+_ATTRIBUTE = re.compile(r"""([^\s=/"']+)\s*=\s*("[^"]*"|'[^']*'|[^\s"']+)""")
 _FORBIDDEN_TAG = re.compile(r"<(script|form|iframe|object|embed|applet|input|button|textarea|select|base|svg|math)\b")
-_EVENT = re.compile(r" on[a-z]+ *=")
-_ACTIVE_ADDRESS = re.compile(r"""=["']? *(javascript|vbscript|data):""")
+_MAYBE_ACTIVE = re.compile(r""" on[a-z]+ *=|=["']?\s*(?:javascript|vbscript|data):""", re.IGNORECASE)
+_ACTIVE_SCHEME = re.compile(r"""["']?\s*(javascript|vbscript|data):""", re.IGNORECASE)
 
 
 def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
     """Clean the inlined document, prove what must hold of every mail, and split it at its slots."""
-    html = _order_headings(_squeeze_styles(_LEFTOVER.sub("", inlined)))
+    html = _order_headings(_LEFTOVER.sub("", inlined))
     problems = [Problem(message, None, "correct the theme's templates") for message in _broken(html, filled)]
     token = re.compile(slot_token(compile_.nonce, 0).replace("s0x", "s([0-9]+)x"))
     marked = token.sub(lambda found: marker(int(found[1])), html)
@@ -309,11 +308,6 @@ def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
     if problems:
         raise TemplateError(problems)
     return part_of(marked, compile_.slots)
-
-
-def _squeeze_styles(html: str) -> str:
-    """Return ``html`` without the spaces that inliners write into style attributes: Gmail clips a long mail."""
-    return _STYLE_VALUE.sub(lambda found: found[0].replace("; ", ";").replace(": ", ":").replace(", ", ","), html)
 
 
 def _order_headings(html: str) -> str:
@@ -342,15 +336,22 @@ def _broken(html: str, filled: str) -> Iterator[str]:
         yield "the inliner changed a style sheet with media queries"
     if _IMAGE_WIDTH.findall(html) != _IMAGE_WIDTH.findall(filled):
         yield "the inliner changed the width of an image"
-    lowered = html.lower().replace("\n", " ")
-    for tag in dict.fromkeys(_FORBIDDEN_TAG.findall(lowered)):
+    # Inliners write tags in lower case, one space before each attribute; comments for Outlook are as they were.
+    yield from _active(html)
+    yield from _active(" ".join(" ".join(_COMMENT.findall(html)).lower().split()))
+
+
+def _active(html: str) -> Iterator[str]:
+    """Yield what would act, or ask, in a mail client; in ``html`` of lower-case tags."""
+    for tag in dict.fromkeys(_FORBIDDEN_TAG.findall(html)):
         yield f"<{tag}> cannot stand in a mail"
-    for scheme in dict.fromkeys(_ACTIVE_ADDRESS.findall(lowered)):
-        yield f"an address begins with {scheme}:, which cannot stand in a mail; http, https and mailto can"
-    # The tags are taken apart only where the text holds something like an event attribute.
-    if _EVENT.search(lowered):
-        tags = (tag for tag in _TAG.finditer(lowered) if _EVENT.search(_VALUE.sub('""', tag[2])))
-        yield from (f"<{tag[1]}> has an event attribute, which cannot stand in a mail" for tag in tags)
+    # The tags are taken apart only where the text holds something like an event attribute or such an address.
+    for tag in _TAG.finditer(html) if _MAYBE_ACTIVE.search(html) else ():
+        for name, value in _ATTRIBUTE.findall(tag[2]):
+            if name.startswith("on"):
+                yield f"<{tag[1]}> has an event attribute, which cannot stand in a mail"
+            elif (scheme := _ACTIVE_SCHEME.match(value)) and name not in ("alt", "title", "aria-label"):
+                yield f"<{tag[1]}> has an address with {scheme[1]}:, which cannot stand in a mail; http and https can"
 
 
 def _squeezed(style: str) -> str:

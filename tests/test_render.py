@@ -341,7 +341,8 @@ def test_twenty_illustrated_articles_stay_small(tmp_path):
 HOSTILE = [
     "&lt;/mj-text&gt;&lt;mj-include path=&quot;/etc/passwd&quot; /&gt;",
     "{{ 7*7 }}", "{% include 'email/footer.mjml.j2' %}", "{# comment #}", "{{ config }}", "]]&gt;",
-    "--&gt;&lt;script&gt;",
+    "--&gt;&lt;script&gt;", "href=&quot;javascript:x()&quot; onclick=&quot;x()&quot;",
+    "src=data:x onload=x javascript:",
     "a\\u{fe0f}b \\", "&amp;lt;b&amp;gt;", "@import url(x)", "</b><b>", "🌉 é \u202e \u200b",
 ]  # fmt: skip
 
@@ -500,6 +501,10 @@ def test_a_mistake_in_the_main_template_names_its_line(tmp_path):
         ("<mj-raw><form action='x'></form></mj-raw>", "<form> cannot stand in a mail"),
         ("<mj-raw><p onclick='x()'>x</p></mj-raw>", "event attribute"),
         ("<mj-raw><a href='javascript:x()'>x</a></mj-raw>", "javascript:"),
+        ("<mj-raw><a href=' JavaScript:x()'>x</a></mj-raw>", "JavaScript:"),
+        ("<mj-raw><SCRIPT>x</SCRIPT></mj-raw>", "<script> cannot stand in a mail"),
+        ("<mj-raw><p title='onx=' ONCLICK\n=\n'x()'>x</p></mj-raw>", "event attribute"),
+        ("<mj-raw><!--[if mso]><P\nONCLICK='x()'>x</P><![endif]--></mj-raw>", "event attribute"),
         ("<mj-raw>" + "<div>" * 10_000 + "</div>" * 10_000 + "</mj-raw>", "100 tags"),
         ("{{ ''.__class__ }}", "unsafe"),
     ],

@@ -293,8 +293,11 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG = re.compile(r"""<([a-z][a-z0-9]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
 _ATTRIBUTE = re.compile(r"""([^\s=/"']+)\s*=\s*("[^"]*"|'[^']*'|[^\s"']+)""")
 _FORBIDDEN_TAG = re.compile(r"<(script|form|iframe|object|embed|applet|input|button|textarea|select|base|svg|math)\b")
-_MAYBE_ACTIVE = re.compile(r""" on[a-z]+ *=|=["']?\s*(?:javascript|vbscript|data):""", re.IGNORECASE)
-_ACTIVE_SCHEME = re.compile(r"""["']?\s*(javascript|vbscript|data):""", re.IGNORECASE)
+_EVENT = re.compile(r" on[a-z]+ *=")
+_TARGETS = ("href", "src", "srcset", "background", "action", "poster")
+_TARGET = re.compile(rf""" (?:{"|".join(_TARGETS)}) ?= ?["']?\s*([A-Za-z]*):""")
+_SCHEME = re.compile(r"""["']?\s*([A-Za-z]*):""")
+_SCHEMES = frozenset({"http", "https", "mailto", "cid", "tel", "sms", ""})
 
 
 def _finish(inlined: str, filled: str, compile_: _Compile) -> Part:
@@ -345,13 +348,19 @@ def _active(html: str) -> Iterator[str]:
     """Yield what would act, or ask, in a mail client; in ``html`` of lower-case tags."""
     for tag in dict.fromkeys(_FORBIDDEN_TAG.findall(html)):
         yield f"<{tag}> cannot stand in a mail"
-    # The tags are taken apart only where the text holds something like an event attribute or such an address.
-    for tag in _TAG.finditer(html) if _MAYBE_ACTIVE.search(html) else ():
-        for name, value in _ATTRIBUTE.findall(tag[2]):
-            if name.startswith("on"):
-                yield f"<{tag[1]}> has an event attribute, which cannot stand in a mail"
-            elif (scheme := _ACTIVE_SCHEME.match(value)) and name not in ("alt", "title", "aria-label"):
-                yield f"<{tag[1]}> has an address with {scheme[1]}:, which cannot stand in a mail; http and https can"
+    # The tags are taken apart only where the text holds something like an event attribute or a strange address.
+    if _EVENT.search(html) or not {found.lower() for found in _TARGET.findall(html)} <= _SCHEMES:
+        for tag in _TAG.finditer(html):
+            yield from _active_attributes(tag[1], _ATTRIBUTE.findall(tag[2]))
+
+
+def _active_attributes(tag: str, attributes: list[tuple[str, str]]) -> Iterator[str]:
+    for name, value in attributes:
+        scheme = _SCHEME.match(value) if name in _TARGETS else None
+        if name.startswith("on"):
+            yield f"<{tag}> has an event attribute, which cannot stand in a mail"
+        elif scheme and scheme[1].lower() not in _SCHEMES:
+            yield f"<{tag}> has an address with {scheme[1]}:, which cannot stand in a mail; http, https and mailto can"
 
 
 def _squeezed(style: str) -> str:

@@ -1,4 +1,4 @@
-"""Carry one message at a time to the relay, and hand back what the relay answered as a value (RFC 5321).
+"""Carry one message after the other to the relay, and hand back what it answered to each as a value (RFC 5321).
 
 smtplib greets the relay and logs in, over a socket whose lines are bounded and whose waits have a deadline; the
 transaction itself is ours, because a durable mark must sit between the last line of the message and the final dot.
@@ -12,6 +12,9 @@ value               what is known                                               
 ``Lost``, in doubt  it ended, or time ran out, after ``before_dot`` said yes     unknown to anyone
 ``Withheld``        ``before_dot`` said no: the dot was never written            nothing was mailed
 ==================  ===========================================================  ==========================
+
+Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA travel in one write, and those of the next message
+right behind the dot of this one, so that a message costs one round trip; the replies are matched one by one, in order.
 
 Only a relay that cannot be reached, does not offer the TLS that was asked for or refuses the login raises. This module
 decides nothing about recipients, keeps no ledger and never tries again by itself.
@@ -72,9 +75,11 @@ class Connection:
     def __init__(self, wire: Wire, features: frozenset[str], dot_timeout: float) -> None:
         self._wire = wire
         self._features = features
+        self._pipelines = "pipelining" in features
         self._timeout = wire.timeout
         self._dot_timeout = max(wire.timeout, dot_timeout)
         self._stage = Stage.EHLO
+        self._begun: Message | None = None
         self.is_open = True
 
     def __enter__(self) -> Self:
@@ -85,17 +90,24 @@ class Connection:
     ) -> None:
         self.close()
 
-    def transact(self, message: Message, before_dot: Callable[[], bool]) -> Answer:
+    def transact(
+        self, message: Message, before_dot: Callable[[], bool], following: Callable[[], Message | None] | None = None
+    ) -> Answer:
         """Carry ``message`` to the relay; call ``before_dot`` once the message has left and only its dot is missing.
 
         ``before_dot`` must have made durable that the dot may go when it returns True; returns it False, the dot is
         never written and the connection is closed. What ``before_dot`` raises passes through, also without a dot.
-        ``is_open`` tells afterwards whether the connection takes another message. Raises InputError, before anything
-        is written, for a message or an address that cannot travel as it stands.
+        ``following``, asked after that and not to raise, may name the message whose envelope travels right behind the
+        dot, where the relay takes it so: ``has_begun`` tells whether it did. That message, and no other, must then be
+        the next. ``is_open`` tells afterwards whether the connection takes another message. Raises InputError, before
+        anything is written, for a message or an address that cannot travel as it stands.
         """
-        _check(message)
-        if refusal := self._unsupported(message):
-            return refusal
+        if self._begun is not message:
+            if self._begun is not None:
+                raise ValueError("the envelope of another message is on the wire already")
+            _check(message)
+            if refusal := self._unsupported(message):
+                return refusal
         self._stage = Stage.MAIL
         try:
             answer = self._open_envelope(message) or self._write_content(message.content)
@@ -112,17 +124,22 @@ class Connection:
             self._abandon()
             return Withheld()
         try:
-            return self._finish()
+            return self._finish(following() if following else None)
         except OSError as error:
             return self._lost(error, in_doubt=True)
+
+    def has_begun(self, message: Message) -> bool:
+        """Tell whether the envelope of ``message`` is on the wire."""
+        return self._begun is message
 
     def close(self) -> None:
         """Say QUIT and close; a relay that does not answer that any more is no error."""
         if not self.is_open:
             return
-        with suppress(OSError):
-            self._wire.write(b"QUIT\r\n", _QUIT_TIMEOUT)
-            self._wire.read_reply(self._stage, _QUIT_TIMEOUT)
+        if self._begun is None:  # else the relay may be waiting for a text, and would take QUIT for one
+            with suppress(OSError):
+                self._wire.write(b"QUIT\r\n", _QUIT_TIMEOUT)
+                self._wire.read_reply(self._stage, _QUIT_TIMEOUT)
         self._abandon()
 
     def _unsupported(self, message: Message) -> Reply | None:
@@ -134,13 +151,15 @@ class Connection:
         return None
 
     def _open_envelope(self, message: Message) -> Reply | None:
-        """Say MAIL, RCPT and DATA, in one write where the relay allows it (RFC 2920); return the refusal, if any."""
+        """Say MAIL, RCPT and DATA unless they were said, in one write where the relay allows it; return the refusal."""
         commands = self._commands(message)
-        batches = [commands] if "pipelining" in self._features else [[command] for command in commands]
+        batches = [commands] if self._pipelines else [[command] for command in commands]
+        begun, self._begun = self._begun, None
         refusal = None
         try:
             for batch in batches:
-                self._wire.write(b"".join(line for _, line in batch), self._timeout)
+                if not begun:
+                    self._wire.write(b"".join(line for _, line in batch), self._timeout)
                 for stage, _ in batch:
                     reply = self._read(stage)
                     refusal = refusal or (reply if reply.code >= 400 else None)
@@ -190,11 +209,25 @@ class Connection:
             raise GarbageError(f"'{reply}' before the final dot")
         return reply
 
-    def _finish(self) -> Reply:
-        """Write the final dot and wait for its reply."""
+    def _finish(self, following: Message | None) -> Reply:
+        """Write the final dot, and the envelope of ``following`` behind it where that may be; wait for its reply."""
         self._stage = Stage.DOT
-        self._wire.write(b".\r\n", self._dot_timeout)
+        octets = b".\r\n"
+        if following is not None and self._may_begin(following):
+            self._begun = following
+            octets += b"".join(line for _, line in self._commands(following))
+        self._wire.write(octets, self._dot_timeout)
         return self._read(Stage.DOT)
+
+    def _may_begin(self, message: Message) -> bool:
+        """Tell whether the envelope of ``message`` may travel with the dot of another; why not is told in its turn."""
+        if not self._pipelines or self._unsupported(message):
+            return False
+        try:
+            _check(message)
+        except InputError:
+            return False
+        return True
 
     def _read(self, stage: Stage) -> Reply:
         """Read the reply to ``stage``; raise OSError where the relay is gone or answers what cannot be answered."""
@@ -213,6 +246,7 @@ class Connection:
     def _abandon(self) -> None:
         """Close without a word: the relay must take what it has for unfinished."""
         self.is_open = False
+        self._begun = None
         self._wire.close()
 
 

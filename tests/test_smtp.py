@@ -215,6 +215,162 @@ def test_address_beyond_ascii_without_smtputf8_is_refused_in_the_relays_place():
         assert server.commands[1] == "MAIL FROM:<bounces@news.example.org>"
 
 
+# --- pipelining across messages ------------------------------------------------------------------------------------
+
+
+def chain(server, *messages, before_dot=lambda: True, **changes) -> list[Answer]:
+    """Carry the messages one behind the other, each with the next behind its dot, as far as the connection goes."""
+    answers = []
+    with open_transport(section(server, **changes), dot_timeout=20) as connection:
+        connection._dot_timeout = 20
+        for current, following in zip(messages, [*messages[1:], None], strict=True):
+            answers.append(connection.transact(current, before_dot, lambda following=following: following))
+            if not connection.is_open:
+                break
+    return answers
+
+
+def recorded_writes(connection) -> list[bytes]:
+    writes = []
+    write = connection._wire.write
+    connection._wire.write = lambda octets, seconds: writes.append(octets) or write(octets, seconds)
+    return writes
+
+
+def test_next_envelope_travels_behind_the_dot():
+    ann, bob = message(), message("bob@example.org")
+    with SmtpServer() as server, open_transport(section(server)) as connection:
+        writes = recorded_writes(connection)
+        assert connection.transact(ann, lambda: True, lambda: bob).code == 250
+        assert connection.has_begun(bob)
+        assert not connection.has_begun(ann)
+        assert connection.transact(bob, lambda: True).code == 250
+        assert not connection.has_begun(bob)
+        envelopes = [f"RCPT TO:<{each}@example.org>\r\nDATA\r\n".encode() for each in ("ann", "bob")]
+        assert writes[0].endswith(envelopes[0])
+        assert writes[1] == writes[3] == CONTENT
+        assert writes[2].startswith(b".\r\nMAIL FROM:")
+        assert writes[2].endswith(envelopes[1])
+        assert writes[4:] == [b".\r\n"]
+        assert [each.rcpt_to[0] for each in server.accepted] == ["ann@example.org", "bob@example.org"]
+
+
+def test_nothing_travels_behind_the_dot_where_the_relay_does_not_offer_it():
+    ann, bob = message(), message("bob@example.org")
+    with SmtpServer(features=PLAIN) as server, open_transport(section(server)) as connection:
+        assert connection.transact(ann, lambda: True, lambda: bob).code == 250
+        assert not connection.has_begun(bob)
+        assert sum(command.startswith("MAIL") for command in server.commands) == 1
+        assert connection.transact(bob, lambda: True).code == 250
+
+
+def test_following_is_asked_after_the_mark():
+    asked = []
+    with SmtpServer() as server, open_transport(section(server)) as connection:
+        connection.transact(message(), lambda: asked.append("mark") or True, lambda: asked.append("following"))
+        connection.transact(message(), lambda: False, lambda: pytest.fail("it was asked without a mark"))
+    assert asked == ["mark", "following"]
+
+
+def test_replies_are_matched_one_by_one(server):
+    server.refuse("bob@example.org", 550, "5.1.1 no such user")
+    server.say("dot", "451 4.3.0 not now", after=1)
+    server.split_replies()
+    names = ["ann", "bob", "eve", "joe"]
+    ann, bob, eve, joe = chain(server, *(message(f"{name}@example.org") for name in names))
+    assert (ann.code, ann.stage) == (250, Stage.DOT)
+    assert (bob.code, bob.stage) == (550, Stage.RCPT)
+    assert (eve.code, eve.stage) == (451, Stage.DOT)
+    assert (joe.code, joe.stage) == (250, Stage.DOT)
+    assert [each.rcpt_to[0][:3] for each in server.dotted] == ["ann", "eve", "joe"]
+    assert server.sessions == 1
+
+
+@pytest.mark.parametrize("stage", ["mail", "data"])
+def test_refused_envelope_behind_a_dot_is_taken_back(stage):
+    with SmtpServer() as server:
+        server.say(stage, "451 4.3.0 not now", after=1)
+        ann, bob, eve = chain(server, *(message(f"{name}@example.org") for name in ("ann", "bob", "eve")))
+        assert (bob.code, bob.stage) == (451, Stage(stage))
+        assert (ann.code, eve.code) == (250, 250)
+        assert server.commands.count("RSET") == 1
+
+
+def test_354_behind_a_dot_for_a_refused_recipient_is_answered_by_a_dot_that_accepts_nothing():
+    with SmtpServer() as server:
+        server.refuse("bob@example.org")
+        server.say("data", "354 go ahead all the same", after=1)
+        ann, bob, eve = chain(server, *(message(f"{name}@example.org") for name in ("ann", "bob", "eve")))
+        assert (bob.code, bob.stage) == (550, Stage.RCPT)
+        assert (ann.code, eve.code) == (250, 250)
+        assert [each.rcpt_to[0][:3] for each in server.dotted] == ["ann", "eve"]
+
+
+def test_message_that_cannot_travel_is_not_begun_and_told_in_its_turn():
+    broken, beyond = message(content=b"A: b\r\n\r\n.\r\n"), message("zoë@example.org")
+    with SmtpServer(features=("PIPELINING",)) as server, open_transport(section(server)) as connection:
+        for each in (broken, beyond):
+            assert connection.transact(message(), lambda: True, lambda each=each: each).code == 250
+            assert not connection.has_begun(each)
+        with pytest.raises(InputError, match="=2E"):
+            connection.transact(broken, lambda: True)
+        assert connection.transact(beyond, lambda: True).enhanced == "5.6.7"
+        assert len(server.accepted) == 2
+
+
+def test_begun_message_must_be_the_next():
+    with SmtpServer() as server, open_transport(section(server)) as connection:
+        connection.transact(message(), lambda: True, lambda: message("bob@example.org"))
+        with pytest.raises(ValueError, match="another message"):
+            connection.transact(message("eve@example.org"), lambda: True)
+
+
+def test_begun_message_that_is_given_up_closes_without_a_word():
+    with SmtpServer() as server:
+        with open_transport(section(server)) as connection:
+            connection.transact(message(), lambda: True, lambda: message("bob@example.org"))
+        server.stop()
+        words = [command.split(" ")[0].upper() for command in server.commands]
+        assert words == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2]
+        assert len(server.dotted) == 1
+
+
+@pytest.mark.parametrize("fault", ["close_at", "reset_at", "garbage_at", "shut_at"])
+def test_lost_answer_to_the_dot_takes_the_begun_message_along(fault):
+    ann, bob = message(), message("bob@example.org")
+    with SmtpServer() as server, open_transport(section(server)) as connection:
+        getattr(server, fault)("dot")
+        answer = connection.transact(ann, lambda: True, lambda: bob)
+        assert (answer.code == 421) if fault == "shut_at" else answer.in_doubt
+        assert not connection.is_open
+        assert not connection.has_begun(bob)
+        assert len(server.dotted) == 1
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
+def test_fault_at_a_begun_message_is_proven_unsent(stage, fault):
+    with SmtpServer() as server:
+        getattr(server, fault)(stage, after=1)
+        ann, bob = chain(server, message(), message("bob@example.org"), timeout=0.5 if fault == "stall_at" else 20)
+        if isinstance(bob, Lost):
+            assert (bob.stage, bob.in_doubt) == (Stage(stage), False)
+        else:
+            assert bob.code == 421
+        # A reset may take the answer along that was on its way before it.
+        assert ann.code == 250 if isinstance(ann, Reply) else ann.in_doubt
+        assert len(server.dotted) == 1
+
+
+def test_withheld_dot_of_a_begun_message_is_never_written():
+    marks = iter([True, False])
+    with SmtpServer() as server:
+        ann, bob = chain(server, message(), message("bob@example.org"), before_dot=lambda: next(marks))
+        assert (ann.code, bob) == (250, Withheld())
+        server.stop()
+        assert len(server.dotted) == 1
+
+
 # --- the connection is lost ----------------------------------------------------------------------------------------
 
 

@@ -71,11 +71,11 @@ class SqliteDatabase:
                 yield
                 return
             self._check_file()
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
-            except BaseException:  # the block failed, or the commit did
+            except BaseException:  # the block failed, or the commit did, or an interrupt came anywhere between
                 self._roll_back()
                 raise
 
@@ -106,9 +106,7 @@ class SqliteDatabase:
             self._connection.close()
 
     def _roll_back(self) -> None:
-        with contextlib.suppress(
-            sqlite3.Error
-        ):  # SQLite may have done it already, and the first error is the one to tell
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have done it already; the first error is the one to tell
             self._connection.execute("ROLLBACK")
 
     # -- opening ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -65,6 +66,26 @@ def test_people_who_left_are_skipped_by_the_claim_even_if_they_fill_it(world):
     assert [row.recipient.name for row in world.claim(send_id, limit=2)] == ["P4", "P5"]
     assert world.states(send_id) == ["skipped"] * 4 + ["claimed"] * 2 + ["pending"]
     assert "no longer active" in world.row(send_id, 1).reason
+
+
+def test_runs_that_race_never_share_a_row(world):
+    send_id = world.sending(*(f"p{n}" for n in range(200)))
+    marked: list[int] = []
+
+    def run(owner):
+        with open_store(world.url, timeout_s=30) as store:
+            while rows := store.ledger.claim_deliveries(send_id, owner, 7, NOW):
+                marked.extend(store.ledger.mark_transmitting(send_id, owner, rows, NOW))
+                results = [result(row, "250 2.0.0 ok") for row in rows]
+                assert store.ledger.record_results(send_id, owner, results, NOW).unrecorded == ()
+
+    threads = [threading.Thread(target=run, args=(f"run {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(marked) == list(range(1, 201)), "each row once"
+    assert world.store.sends.account(send_id).sent == 200
 
 
 # -- the mark -------------------------------------------------------------------------------------------------------

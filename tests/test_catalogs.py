@@ -112,3 +112,9 @@ def test_kinds_have_a_word_and_others_stay_as_written():
 )
 def test_dates_are_written_as_the_language_writes_them(tag, expected):
     assert load_catalog(tag).date(dt.date(2026, 11, 25)) == expected
+
+
+def test_every_kind_that_an_article_may_have_has_a_word():
+    from newsletter.articles import ARTICLE_KINDS
+
+    assert set(KINDS) == set(ARTICLE_KINDS)

@@ -313,6 +313,24 @@ def test_default_colours_meet_wcag_aa(suffix, ink, ground):
     assert contrast(theme[ink + suffix], theme[ground + suffix]) >= 4.5
 
 
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda html: html.replace("!important", "", 1), "changed a style sheet"),
+        (lambda html: html.replace('width="536"', 'width="50"', 1), "changed the width of an image"),
+        (lambda html: html.replace("<html", "<body", 1), "does not begin with a doctype and <html>"),
+        (lambda html: re.sub(r'(href="n[0-9a-f]+s[0-9]+)x"', r'\1"', html), "a token of the content is left"),
+    ],
+)
+def test_what_an_inliner_damages_is_found(tmp_path, damage, words):
+    class Damaging:
+        def inline(self, html, css):
+            return damage(html)
+
+    with pytest.raises(TemplateError, match=words):
+        render_html(FULL, project(tmp_path), images=IMAGES, inliner=Damaging())
+
+
 # Sizes
 
 

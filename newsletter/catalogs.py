@@ -14,7 +14,22 @@ from typing import Literal
 CATALOGS = ("en", "fr", "zh_Hans")
 """Languages that have a catalog, as Babel names them; the first is the fallback."""
 
-KINDS = ("article", "audio", "brief", "event", "gallery", "infographic", "job", "podcast", "report", "video")
+KINDS = (
+    "article",
+    "audio",
+    "brief",
+    "event",
+    "gallery",
+    "infographic",
+    "interview",
+    "job",
+    "paper",
+    "podcast",
+    "report",
+    "sponsor",
+    "tool",
+    "video",
+)
 """Kinds of an article that have a word; any other kind is shown as the editor wrote it."""
 
 WORDS = (

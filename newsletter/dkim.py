@@ -59,6 +59,13 @@ class Signer:
         """
         return self.prepare((message,), at).sign((message,))
 
+    def at(self, instant: dt.datetime) -> Callable[[Sequence[bytes]], Callable[[Sequence[bytes]], bytes]]:
+        """Return ``prepare`` for one aware instant, as a function from pieces to ``PreparedSignature.sign``.
+
+        So the module that makes messages can have them signed and need not know how.
+        """
+        return lambda pieces: self.prepare(pieces, instant).sign
+
     def prepare(self, pieces: Sequence[bytes], at: dt.datetime) -> "PreparedSignature":
         """Do once what all messages of a send share.
 

@@ -106,7 +106,7 @@ def _ed25519_over_hash(sign: Callable[[bytes], bytes]) -> Callable[[bytes], byte
 
 
 def _rsa_sha256(key: "RSAPrivateKey") -> Callable[[bytes], bytes]:
-    """Return what signs by RSASSA-PKCS1-v1_5 (RFC 6376 section 3.3.1)."""
+    """Return what signs by RSASSA-PKCS1-v1_5 (RFC 6376 section 3.3.2)."""
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.hashes import SHA256
 

@@ -355,6 +355,7 @@ def test_holes_make_no_difference(body, data):
     template = tuple(b"" if index in holes else piece for index, piece in enumerate(filled))
     prepared = signer_of(RFC_KEYS[1]).prepare(template, AT)
     assert prepared.sign(filled) == signer_of(RFC_KEYS[1]).sign(b"".join(filled), AT)
+    assert signer_of(RFC_KEYS[1]).at(AT)(template)(filled) == prepared.sign(filled)
 
 
 @pytest.mark.parametrize("body", [b"", b"\r\n", b"\r\n\r\n\r\n", b" \t\r\n \r\n", b"a", b"a\r\n\r\n \r\n", b"\r\na"])

@@ -6,7 +6,9 @@ a disk. An inliner that loses visible text is an error, never a shorter mail; li
 
 import html as html_entities
 import re
-from typing import Literal, Protocol
+import sys
+from types import ModuleType
+from typing import Any, Literal, Protocol
 
 from newsletter.errors import ConfigError, Problem, TemplateError
 
@@ -41,9 +43,7 @@ class PremailerInliner:
 
     def inline(self, html: str, css: str) -> str:
         """Return ``html`` with ``css`` inlined; see ``Inliner``."""
-        from premailer import Premailer
-
-        inliner = Premailer(
+        inliner = _load_premailer().Premailer(
             _STYLE_TAG.sub('<style data-premailer="ignore"', html),
             css_text=css,
             keep_style_tags=False,
@@ -68,7 +68,25 @@ class PremailerInliner:
         matching = [rule for names, rule in self._rules[css] if names <= present]
         # Its own reader takes 60 ms, and fetches an @import from network and disk though allow_network is False.
         inliner._parse_style_rules = lambda _css, _index: (matching, [])  # noqa: SLF001
+        # All attributes that it would make of styles are disabled; it would still take every style apart for them.
+        inliner._style_to_basic_html_attributes = lambda *_arguments, **_named: None  # noqa: SLF001
         return _STYLE_VALUE.sub(_squeezed, str(inliner.transform(pretty_print=False)))
+
+
+def _load_premailer() -> Any:
+    """Return premailer, loaded without requests: it would fetch with it, which it must not.
+
+    To load requests takes longer than to load premailer and all else that it needs.
+    """
+    absent = {"premailer", "requests"}.isdisjoint(sys.modules)
+    if absent:
+        sys.modules["requests"] = ModuleType("requests")
+    try:
+        import premailer
+    finally:
+        if absent:
+            del sys.modules["requests"]
+    return premailer
 
 
 def _squeezed(style: re.Match[str]) -> str:
@@ -146,7 +164,9 @@ def inline_css(inliner: Inliner, html: str, css: str) -> str:
     before, after = visible_words(guarded), visible_words(inlined)
     if before != after:
         raise TemplateError([_lost(before, after)])
-    return DOCTYPE + _DOCTYPE.sub("", _show_values(inlined, html, values), count=1)
+    shown = _show_values(inlined, html, values)
+    doctype = _DOCTYPE.match(shown)
+    return DOCTYPE + shown[doctype.end() if doctype else 0 :]
 
 
 def check_inline_css(css: str) -> None:

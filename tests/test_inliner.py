@@ -1,6 +1,8 @@
 import html
 import re
 import socket
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -237,3 +239,14 @@ def test_css_inline_is_an_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "css_inline", None)
     with pytest.raises(ConfigError, match=r"install newsletter\[fast\]"):
         CssInlineInliner().inline(html_of(), CSS)
+
+
+def test_premailer_is_loaded_without_requests_and_leaves_no_stand_in():
+    code = (
+        "import sys; from newsletter.inliner import PremailerInliner; "
+        "PremailerInliner().inline('<html><body><p>x</p></body></html>', 'p { margin: 0 }'); "
+        "assert 'premailer' in sys.modules and 'requests' not in sys.modules; "
+        "import requests; assert requests.get"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,9 @@ Works on an open stream of bytes and keeps one row in memory. What becomes of th
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -14,16 +16,34 @@ from newsletter.errors import InputError
 
 CELL_LIMIT = 10_000
 """Characters that one cell may have."""
+LINE_LIMIT = 1_000_000
+"""Characters that one line may have."""
+_SHOWN = 120
 _SAMPLE = 65_536
+_BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_EMAIL = ("email", "emailaddress", "subscriberemail", "mail", "address", "courriel", "adresseemail", "邮箱")
+_FOREIGN = ((b"PK\x03\x04", "a workbook or archive"), (b"%PDF", "a PDF"), (b"\xd0\xcf\x11\xe0", "an old workbook"))
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_EMAIL = (
+    "email",
+    "emailaddress",
+    "subscriberemail",
+    "mail",
+    "courriel",
+    "adresseemail",
+    "adressemail",
+    "邮箱",
+    "address",
+)
+"""Headings of the column of addresses, the surest first; "address" may be a street where one of the others stands."""
 _MEANINGS: Mapping[str, str] = {
-    **dict.fromkeys(_EMAIL, "email"),
     **dict.fromkeys(("name", "fullname", "nom", "姓名"), "name"),
     **dict.fromkeys(("firstname", "fname", "givenname", "prénom", "prenom"), "first_name"),
     **dict.fromkeys(("lastname", "lname", "surname", "familyname"), "last_name"),
@@ -57,87 +77,194 @@ def read_rows(stream: BinaryIO, file: str) -> Iterator[Row | BadRow]:
     """Yield each line of the list, good or bad, in order; empty lines are passed over.
 
     ``stream`` must be seekable. Raises InputError where the file as a whole is no list: empty, without a column
-    ``email``, or in an encoding that cannot be told.
+    ``email``, or of another kind.
     """
     encoding = detect_encoding(stream)
     stream.seek(0)
+    start = stream.read(4)
+    for mark, kind in _FOREIGN:
+        if start == mark:
+            raise InputError(f"{file}: this is {kind}; save the list as CSV")
+    stream.seek(0)
     text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
     try:
-        sample = text.read(_SAMPLE)
-        first = next((line for line in sample.splitlines() if line.strip()), "")
-        if not first:
-            raise InputError(f"{file}: the file is empty; the first line names the columns, and one of them is 'email'")
-        delimiter = max(_DELIMITERS, key=first.count)
-        text.seek(0)
-        yield from _rows(text, delimiter, file)
+        yield from _read_rows(_Lines(text), file)
     finally:
         text.detach()
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Encoding
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 def detect_encoding(stream: BinaryIO) -> str:
-    """Return the encoding of the stream: by its byte order mark, else UTF-8 where all of it is, else Windows-1252."""
+    """Return the encoding of the stream.
+
+    By its byte order mark; UTF-16 where every other byte is NUL; UTF-8 where all of it is; GB 18030 where bytes beyond
+    ASCII come in pairs only, as those of Chinese do; else Windows-1252.
+    """
     stream.seek(0)
-    start = stream.read(4)
+    start = stream.read(4096)
     for mark, encoding in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             return encoding
+    half = max(len(start) // 2, 1)
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if start[offset::2].count(0) > 0.6 * half and start[1 - offset :: 2].count(0) < 0.1 * half:
+            return encoding
+    if _decodes(stream, "utf-8"):
+        return "utf-8"
+    return "gb18030" if _is_in_pairs(stream) and _decodes(stream, "gb18030") else "cp1252"
+
+
+def _decodes(stream: BinaryIO, encoding: str) -> bool:
     stream.seek(0)
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        while block := stream.read(1 << 20):
+        while block := stream.read(_BLOCK):
             decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+        return False
+    return True
 
 
-def _rows(text: io.TextIOWrapper, delimiter: str, file: str) -> Iterator[Row | BadRow]:
-    reader = csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter, skipinitialspace=True)
-    heading: list[str] | None = None
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield BadRow(reader.line_num, "", f"no valid CSV: {error}")
+def _is_in_pairs(stream: BinaryIO) -> bool:
+    """Tell whether every run of bytes beyond ASCII has an even length, as far as a sample shows."""
+    stream.seek(0)
+    runs = re.findall(rb"[\x80-\xff]+(?=[\x00-\x7f])", stream.read(_BLOCK))
+    return all(len(run) % 2 == 0 for run in runs)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Records
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Read lines with their numbers; lines can be put back, and what is beyond ``LINE_LIMIT`` is cut off."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._pending: deque[str] = deque()
+        self.number = 0
+
+    def read(self) -> str | None:
+        """Return the next line with its end, or None at the end of the file."""
+        line = self._pending.popleft() if self._pending else self._read_fresh()
+        self.number += line is not None
+        return line
+
+    def _read_fresh(self) -> str | None:
+        line = self._text.readline(LINE_LIMIT)
+        rest = line
+        while len(rest) >= LINE_LIMIT and not rest.endswith(("\n", "\r")):
+            rest = self._text.readline(LINE_LIMIT)
+        return line.replace("\0", "") if line else None
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """Read ``lines``, the last that were read, once more."""
+        self._pending.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+
+def _read_rows(lines: _Lines, file: str) -> Iterator[Row | BadRow]:
+    heading, delimiter = _read_heading(lines, file)
+    while (first := lines.read()) is not None:
+        if not first.strip():
             continue
-        if cells is None:
-            return
-        if not any(cell.strip() for cell in cells):
-            continue
-        if heading is None:
-            heading, is_row = _read_heading(cells, file)
-            if not is_row:
-                continue
-        yield _read_row(cells, heading, reader.line_num, delimiter)
+        number = lines.number
+        cells = _read_record(first, lines, delimiter)
+        if isinstance(cells, str):
+            yield BadRow(number, _shown(first), cells)
+        elif any(cell.strip() for cell in cells):
+            yield _read_row(cells, heading, number, delimiter)
 
 
-def _read_heading(cells: list[str], file: str) -> tuple[list[str], bool]:
-    """Return the meaning of each column, and whether this line is a row already: a bare list of addresses."""
-    if len(cells) == 1 and "@" in cells[0]:
-        return ["email"], True
-    meanings = [_meaning(cell) for cell in cells]
+def _read_record(first: str, lines: _Lines, delimiter: str) -> list[str] | str:
+    """Return the cells of the record that begins with the line ``first``, or why it is none.
+
+    A cell in quotes may go over several lines. Where a quote is never closed, only its own line is lost: those behind
+    it are read again, each for itself.
+    """
+    if len(first) >= LINE_LIMIT:
+        return f"a line of more than {LINE_LIMIT:,} characters"
+    taken: list[str] = []
+
+    def feed() -> Iterator[str]:
+        yield first
+        while (line := lines.read()) is not None:
+            taken.append(line)
+            yield line
+
+    try:
+        return next(csv.reader(feed(), delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error:
+        lines.put_back(taken)
+    if taken:
+        return "a quote is opened here and not closed"
+    try:  # one line that is not quite CSV: what it can mean is clear
+        return next(csv.reader([first], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return f"a cell of more than {csv.field_size_limit():,} characters"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Columns
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _read_heading(lines: _Lines, file: str) -> tuple[list[str], str]:
+    """Return the meaning of each column, and the delimiter; a bare list of addresses has no heading of its own."""
+    line = ""
+    while not line.strip():
+        read = lines.read()
+        if read is None:
+            raise InputError(f"{file}: the file is empty; the first line names the columns, and one of them is 'email'")
+        line = read
+    declared = re.fullmatch(r"sep=(.)\s*", line)  # as some spreadsheets write it
+    if declared:
+        line = lines.read() or ""
+    candidates = declared[1] if declared else _DELIMITERS
+    readings = [(_meanings(_cells(line, delimiter)), delimiter) for delimiter in candidates]
+    meanings, delimiter = max(readings, key=lambda reading: ("email" in reading[0], len(reading[0])))
     if "email" in meanings:
-        return meanings, False
-    found = ", ".join(cell.strip()[:30] for cell in cells[:12])
-    raise InputError(f"{file}:1: no column 'email'; found: {found}; name the column of the addresses 'email'")
+        return meanings, delimiter
+    if len(meanings) == 1 and "@" in line:
+        lines.put_back([line])
+        return ["email"], delimiter
+    found = ", ".join(meaning[:30] for meaning in meanings[:12])
+    raise InputError(f"{file}:{lines.number}: no column 'email'; found: {found}; name the column of the addresses so")
 
 
-def _meaning(heading: str) -> str:
-    plain = "".join(character for character in heading.casefold() if character.isalnum())
-    return _MEANINGS.get(plain) or " ".join(heading.split()).casefold()
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line[:_SAMPLE]], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return [line[:_SAMPLE]]
+
+
+def _meanings(cells: Sequence[str]) -> list[str]:
+    """Return what each column means; the heading in lower case where nothing is known of it."""
+    plain = ["".join(filter(str.isalnum, cell.casefold())) for cell in cells]
+    email = next((plain.index(heading) for heading in _EMAIL if heading in plain), -1)
+    return [
+        "email" if index == email else _MEANINGS.get(plain[index]) or clean_cell(cell).casefold()
+        for index, cell in enumerate(cells)
+    ]
 
 
 def _read_row(cells: list[str], heading: list[str], line: int, delimiter: str) -> Row | BadRow:
-    shown = delimiter.join(cells)[:120]
+    shown = _shown(delimiter.join(cells))
     if len(cells) > len(heading) and any(cell.strip() for cell in cells[len(heading) :]):
         return BadRow(line, shown, f"{len(cells)} cells under {len(heading)} headings")
     if any(len(cell) > CELL_LIMIT for cell in cells):
         return BadRow(line, shown, f"a cell of more than {CELL_LIMIT:,} characters")
     values: dict[str, str] = {}
     for meaning, cell in zip(heading, cells, strict=False):
-        if cell.strip() and not values.get(meaning):
-            values[meaning] = " ".join(cell.split())
+        if meaning and not values.get(meaning) and (value := clean_cell(cell)):
+            values[meaning] = value
     email = values.pop("email", "")
     if not email:
         return BadRow(line, shown, "no address")
@@ -150,3 +277,12 @@ def _read_row(cells: list[str], heading: list[str], line: int, delimiter: str) -
         time_zone=values.pop("time_zone", ""),
         attributes=values,
     )
+
+
+def clean_cell(cell: str) -> str:
+    """Return a cell as one line without control characters: it is shown on terminals, and stands in headers."""
+    return " ".join(_CONTROLS.sub(" ", cell).split())
+
+
+def _shown(text: str) -> str:
+    return clean_cell(text[: 2 * _SHOWN])[:_SHOWN]

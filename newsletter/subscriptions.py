@@ -4,20 +4,25 @@ Use case: no argument parsing, no printing. Consent comes with the list that the
 """
 
 import datetime as dt
+import shutil
+import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from newsletter.addresses import parse_address
 from newsletter.errors import InputError
-from newsletter.listfile import BadRow, Row, read_rows
+from newsletter.listfile import BadRow, Row, clean_cell, read_rows
 from newsletter.store import Change, NewSubscriber, Store, SubscriberList
 
 DEFAULT_LIST = "newsletter"
 """Name of the list that a newsletter has from the start."""
+LINES_KEPT = 1000
+"""Refused lines that a report shows; more are counted."""
+_IMPORTED = (Change.ADDED, Change.UPDATED, Change.UNCHANGED)
 _REFUSALS = {
     Change.SUPPRESSED: "suppressed: this address must not be mailed",
     Change.LEFT: "has unsubscribed or was removed, and is not brought back by an import",
@@ -26,18 +31,29 @@ _REFUSALS = {
 
 @dataclass(slots=True)
 class ImportReport:
-    """Account for an import: lines by what they became, and each refused line with its reason."""
+    """Account for an import: people by what became of them, and lines that were refused, the first of them in full."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    refused: list[BadRow] = field(default_factory=list)
+    counts: Counter[Change] = field(default_factory=Counter)
+    refused: int = 0
+    lines: list[BadRow] = field(default_factory=list)
+
+    def refuse(self, row: BadRow) -> None:
+        """Count a refused line, and keep it while there are not too many."""
+        self.refused += 1
+        if len(self.lines) < LINES_KEPT:
+            self.lines.append(row)
+
+    @property
+    def imported(self) -> int:
+        """Return how many lines named a person who is on the list now."""
+        return sum(self.counts[change] for change in _IMPORTED)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for ``--json``."""
-        changes = (Change.ADDED, Change.UPDATED, Change.UNCHANGED)
         return {
-            **{str(change): self.counts[change] for change in changes},
-            "refused": len(self.refused),
-            "lines": [{"line": row.line, "text": row.text, "reason": row.reason} for row in self.refused],
+            **{str(change): self.counts[change] for change in _IMPORTED},
+            "refused": self.refused,
+            "lines": [{"line": row.line, "text": row.text, "reason": row.reason} for row in self.lines],
         }
 
 
@@ -54,25 +70,35 @@ def import_file(store: Store, list_id: int, path: Path, now: dt.datetime) -> Imp
     report = ImportReport()
     lines: deque[Row] = deque()
     try:
-        with path.open("rb") as stream:
+        with _open_seekable(path) as stream:
             people = _people(read_rows(stream, str(path)), lines, report)
             for change in store.subscribers.import_subscribers(list_id, people, now, origin=f"import {path.name}"):
                 _note(report, lines.popleft(), change)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if not report.counts:
-        reasons = (
-            "; ".join(f"line {row.line}: {row.reason}" for row in report.refused[:3]) or "no lines below the heading"
-        )
-        raise InputError(f"{path}: nobody could be imported: {reasons}")
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    report.lines.sort(key=lambda row: row.line)
+    if not report.imported:
+        reasons = "; ".join(f"line {row.line}: {row.reason}" for row in report.lines[:3])
+        raise InputError(f"{path}: nobody could be imported: {reasons or 'no lines below the heading'}")
     return report
+
+
+def _open_seekable(path: Path) -> BinaryIO:
+    """Open a file for reading; what comes through a pipe is put on disk first, since it is read more than once."""
+    stream = path.open("rb")
+    if stream.seekable():
+        return stream
+    with stream:
+        spooled = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 (the caller closes it)
+        shutil.copyfileobj(stream, spooled)
+    return spooled
 
 
 def _people(rows: Iterator[Row | BadRow], lines: deque[Row], report: ImportReport) -> Iterator[NewSubscriber]:
     for row in rows:
         person = row if isinstance(row, BadRow) else _person(row)
         if isinstance(person, BadRow):
-            report.refused.append(person)
+            report.refuse(person)
         elif isinstance(row, Row):
             lines.append(row)
             yield person
@@ -101,13 +127,13 @@ def _is_zone(name: str) -> bool:
 
 def _note(report: ImportReport, row: Row, change: Change) -> None:
     if change in _REFUSALS:
-        report.refused.append(BadRow(row.line, row.email, _REFUSALS[change]))
+        report.refuse(BadRow(row.line, row.email, _REFUSALS[change]))
     report.counts[change] += 1
 
 
 def add_person(store: Store, list_id: int, email: str, name: str, now: dt.datetime) -> Change:
     """Put one person on the list at the operator's word; raise InputError for what is no address."""
-    new = NewSubscriber(address=parse_address(email), name=" ".join(name.split()))
+    new = NewSubscriber(address=parse_address(email), name=clean_cell(name))
     return store.subscribers.add_subscriber(list_id, new, now, origin="operator")
 
 

@@ -3,17 +3,27 @@
 Use case: nothing that exists is overwritten, nothing is printed.
 """
 
+import contextlib
 import datetime as dt
 import json
 import re
 from pathlib import Path
 
-from newsletter.addresses import parse_mailbox
-from newsletter.config import CONFIG_NAME, Project, list_slugs
-from newsletter.errors import InputError, IssueError
+from newsletter.config import (
+    CONFIG_NAME,
+    PLACEHOLDER_POSTAL_ADDRESS,
+    NewsletterSection,
+    Project,
+    is_reserved_slug,
+    list_slugs,
+    refuse_slug,
+)
+from newsletter.errors import ConfigError, InputError, IssueError
+from newsletter.identity import identity_of
 from newsletter.issue import decode_issue, read_head
 
 _WEEK = dt.timedelta(days=7)
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _CONFIG = """\
 # {title}: who publishes, how the mail looks, which relay carries it.
@@ -30,8 +40,8 @@ from = {sender_toml}
 reply_to = ""
 # The newsletter's site, such as "https://news.example.org"; without one, mails link to no archive.
 url = ""
-# Anti-spam laws want a postal address in every mail; 'approve' and 'send' insist on it.
-postal_address = ""
+# Anti-spam laws want your postal address in every mail: put it here before the first issue goes out.
+postal_address = {postal_address}
 # The language of the words around your text: en, fr or zh-Hans. An issue can name its own with 'lang'.
 language = "en"
 # "send_at: 2026-11-25 08:00" means eight o'clock in this IANA time zone.
@@ -96,42 +106,65 @@ One to three sentences: what happened, and why it matters to your readers.
 _IGNORED = "newsletter.secret\nnewsletter.db*\nbuild/\n"
 
 
-def write_project(folder: Path, title: str, sender: str) -> Path:
+def write_project(folder: Path, title: str, sender: str, today: dt.date) -> Path:
     """Write configuration, a first issue and ``.gitignore`` into ``folder``; return the issue's path.
 
-    Raises InputError where ``sender`` is no address or a file cannot be written.
+    What is there stays as it is. Raises InputError where ``title`` or ``sender`` cannot be used, or a file cannot be
+    written.
     """
-    parse_mailbox(sender)
-    clean = " ".join(title.split())
-    config = _CONFIG.format(title=clean, title_toml=_toml(clean), sender_toml=_toml(sender))
-    today = dt.datetime.now(dt.UTC).date()
+    title = " ".join(title.split())
+    _refuse_unusable(title, sender)
+    config = _CONFIG.format(
+        title=title,
+        title_toml=_toml(title),
+        sender_toml=_toml(sender),
+        postal_address=_toml(PLACEHOLDER_POSTAL_ADDRESS),
+    )
     issue = folder / "issues" / f"{today.isoformat()}.md"
-    _write(folder / CONFIG_NAME, config)
-    _write(folder / ".gitignore", _IGNORED)
-    _write(issue, _issue_text(today, "1", "The first issue"))
+    for path, content in (
+        (folder / CONFIG_NAME, config),
+        (folder / ".gitignore", _IGNORED),
+        (issue, _issue_text(today, "1", "The first issue")),
+    ):
+        with contextlib.suppress(FileExistsError):
+            _write_new(path, content)
     return issue
+
+
+def _refuse_unusable(title: str, sender: str) -> None:
+    """Raise InputError for what the configuration could not hold, or no mail could carry."""
+    if not title or _CONTROLS.search(title):
+        raise InputError(f"{title!r} is no title; write a line of text with --title")
+    if _CONTROLS.search(sender):
+        raise InputError(f"{sender!r} is no sender; write 'Name <me@example.org>' with --from")
+    try:
+        identity_of(NewsletterSection(title=title, from_=sender))
+    except ConfigError as error:
+        raise InputError(f"--title or --from cannot be used: {error}") from None
 
 
 def write_issue(project: Project, slug: str | None, subject: str, today: dt.date) -> Path:
     """Write an empty issue and return its path: ``slug``, or the date a week after the newest issue's.
 
-    Raises InputError where the issue exists, its slug cannot be a file's name, or it cannot be written.
+    Raises InputError where the issue exists, its slug or subject cannot be used, or it cannot be written.
     """
     newest = _newest(project)
-    day = max(newest + _WEEK, today) if newest else today
+    day = max(newest + _WEEK, today) if newest and newest < dt.date.max - _WEEK else today
     slug = slug or day.isoformat()
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", slug):
-        raise InputError(f"{slug!r} is no slug; write letters, digits and hyphens, best a date like {day.isoformat()}")
+    refuse_slug(slug)
+    if is_reserved_slug(slug):
+        raise InputError(f"{slug!r}: a dot is kept for language editions of one issue; name it like {day.isoformat()}")
+    if _CONTROLS.search(subject):
+        raise InputError(f"{subject!r} is no subject; write one line of text with --subject")
     path = project.issues_dir / f"{slug}.md"
-    if path.exists():
-        raise InputError(f"{path} exists already; name another slug")
     numbers = [number for number in _numbers(project) if number]
     number = str(max(numbers) + 1) if numbers else ""
-    try:
+    with contextlib.suppress(ValueError):
         day = dt.date.fromisoformat(slug)
-    except ValueError:
-        pass
-    _write(path, _issue_text(day, number, subject or "What this issue is about"))
+    try:
+        _write_new(path, _issue_text(day, number, subject or "What this issue is about"))
+    except FileExistsError:
+        raise InputError(f"{path} exists already; name another slug") from None
     return path
 
 
@@ -168,10 +201,13 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _write(path: Path, content: str) -> None:
+def _write_new(path: Path, content: str) -> None:
+    """Write a file that is not there yet; raise FileExistsError where it is, InputError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(content, encoding="utf-8", newline="\n")
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
     except OSError as error:
+        if isinstance(error, FileExistsError) and path.is_file():
+            raise
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None

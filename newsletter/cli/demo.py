@@ -39,8 +39,7 @@ def command(app: App, keep: Path | None) -> int:
 
 
 def _show(app: App, done: "DemoReport") -> None:
-    from newsletter.cli.status import equation
-    from newsletter.demo import recipient_of
+    from newsletter.cli.sending import equation
 
     compiled, seconds = done.build.compiled, done.seconds
     edition = compiled.edition
@@ -59,7 +58,7 @@ def _show(app: App, done: "DemoReport") -> None:
     app.say(f"plan       {done.report.account.planned} recipients frozen in {seconds['plan'] * 1000:.0f} ms")
     app.say(f"send       to the receiver at {done.host}:{done.port} in {seconds['send'] * 1000:.0f} ms")
     for result in done.results:
-        app.say(f"           {result.outcome.event!s:<8} {recipient_of(result.delivery):<20} {result.reply or ''}")
+        app.say(f"           {result.outcome.event!s:<8} {result.delivery.recipient.address:<20} {result.reply or ''}")
     app.say(f"receiver   holds {done.received} messages")
     app.say(f"account    {equation(done.report.account)}")
     app.say("")

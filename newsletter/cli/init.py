@@ -1,11 +1,12 @@
 """``newsletter init``: make a new newsletter in a folder, with which ``build`` works at once."""
 
+import shlex
 from pathlib import Path
 
 import click
 
-from newsletter.cli.context import App
-from newsletter.errors import InputError
+from newsletter.cli.context import App, utc_now
+from newsletter.errors import NotAllowedError
 
 
 @click.command("init")
@@ -20,15 +21,15 @@ def command(app: App, folder: Path, title: str, sender: str) -> None:
     """
     from newsletter.config import CONFIG_NAME, load_project
     from newsletter.scaffold import write_project
-    from newsletter.secretfile import make_secret
+    from newsletter.secretfile import load_keys
 
     if (folder / CONFIG_NAME).exists():
-        raise InputError(f"{folder / CONFIG_NAME} exists already; 'init' makes new newsletters only")
-    issue = write_project(folder, title, sender)
+        raise NotAllowedError(f"{folder / CONFIG_NAME} exists already; 'init' makes new newsletters only")
+    issue = write_project(folder, title, sender, utc_now().date())
     project = load_project(folder, {})
-    if not project.secret_path.exists():
-        make_secret(project)
+    load_keys(project)
     app.say(f"{folder}: a new newsletter")
     app.say(f"  {folder / CONFIG_NAME}   say who publishes, and through which relay")
     app.say(f"  {issue}   write the first issue")
-    app.say(f"Then: newsletter --project {folder} build {issue.stem}")
+    app.say(f"  {project.secret_path}   keep a copy in a safe place, never commit it")
+    app.say(f"Then: newsletter --project {shlex.quote(str(folder))} build {issue.stem}")

@@ -49,6 +49,7 @@ __all__ = [
     "is_slug",
     "list_slugs",
     "load_project",
+    "placeholder_warning",
     "refuse_slug",
 ]
 
@@ -109,6 +110,16 @@ def load_project(root: Path, environ: Mapping[str, str] | None = None) -> Projec
     named = _overlay(content, os.environ if environ is None else environ)
     config = _convert(_Source(path, content, named))
     return Project(root, config)
+
+
+def placeholder_warning(project: Project) -> str:
+    """Return what to say while the postal address is still the one that ``newsletter init`` wrote, else ``""``."""
+    if project.config.newsletter.postal_address != PLACEHOLDER_POSTAL_ADDRESS:
+        return ""
+    return (
+        f"{project.root / CONFIG_NAME}: [newsletter] postal_address is still a placeholder; every reader will see it, "
+        "write your own"
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
     ├── ConfigError                 78  newsletter.toml, the environment, a secret
     ├── NotAllowedError              1  a rule refuses what was asked: not approved, changed since, held
     ├── RelayUnavailableError       69  no relay can be reached, or it does not let us in
-    ├── StoreError                  70  the store answers what it must not
+    ├── StoreError                  65  the store is damaged, or of another version
     │   └── StoreUnavailableError   75  locked, full, gone: try again later
     └── BusyError                   75  another run holds the lock
 

@@ -8,9 +8,12 @@ this package, since loading them would take longer than all that it does.
 import datetime as dt
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-_HEAD_BYTES = 65_536
+_BLOCK = 4096
+_HEAD_BYTES = 4 * 65_536 + _BLOCK
+"""Bytes that hold any front matter: 65,536 characters may stand in it."""
+_KEY = b"send_at"
 _SEND_AT = re.compile(rb"^send_at:[ \t]*[\"']?(\d{4})-(\d\d)-(\d\d)[ T]\d\d:\d\d", re.MULTILINE)
 _CLOSING = re.compile(rb"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _AT_REST = frozenset({"finished", "cancelled", "paused", "held"})
@@ -24,7 +27,7 @@ def may_be_due(root: str, environ: Mapping[str, str], now: dt.datetime) -> bool:
         sends = _sends(root, environ)
         if sends is None or any(state not in _AT_REST for state in sends.values()):
             return True
-        return any(slug not in sends for slug in _timed_slugs(root, now))
+        return any(_issues_near(root, sends, now))
     except (OSError, ValueError):
         return True
 
@@ -40,7 +43,7 @@ def _sends(root: str, environ: Mapping[str, str]) -> dict[str, str] | None:
 
     try:
         connection = sqlite3.connect(
-            f"file:{path.replace('?', '%3f').replace('#', '%23')}?mode=ro", uri=True, timeout=1
+            f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode=ro", uri=True, timeout=1
         )
         try:
             return dict(connection.execute("SELECT issue, state FROM sends"))
@@ -56,30 +59,30 @@ def _sqlite_path(root: str, environ: Mapping[str, str]) -> str | None:
     with open(os.path.join(root, "newsletter.toml"), "rb") as file:  # noqa: PTH118, PTH123
         content = tomllib.load(file)
     store = content.get("store", {})
-    url = environ.get("NEWSLETTER_STORE__URL") or (store.get("url") if isinstance(store, dict) else None)
-    scheme, separator, path = str(url or "sqlite:///newsletter.db").partition(":///")
+    url = environ.get("NEWSLETTER_STORE__URL", store.get("url") if isinstance(store, dict) else None)
+    scheme, separator, path = str("sqlite:///newsletter.db" if url is None else url).partition(":///")
     if scheme != "sqlite" or not separator:
         return None
     return os.path.join(root, path)  # noqa: PTH118
 
 
-def _timed_slugs(root: str, now: dt.datetime) -> Iterator[str]:
-    """Yield the slug of each issue whose ``send_at`` is neither long past nor far off."""
+def _issues_near(root: str, sends: Collection[str], now: dt.datetime) -> Iterator[bool]:
+    """Tell for each issue that was not frozen yet whether its ``send_at`` is neither long past nor far off."""
     folder = os.path.join(root, "issues")  # noqa: PTH118
-    if not os.path.isdir(folder):  # noqa: PTH112
+    if not os.path.lexists(folder):
         return
     for entry in os.scandir(folder):
-        if entry.name.endswith(".md") and entry.is_file() and is_near(front_matter_of(entry.path), now):
-            yield entry.name.removesuffix(".md")
+        if entry.name.endswith(".md") and entry.name.removesuffix(".md") not in sends and entry.is_file():
+            yield is_near(front_matter_of(entry.path), now)
 
 
 def front_matter_of(path: str) -> bytes:
-    """Return the front matter of an issue file as it stands, at most 64 KB."""
+    """Return the front matter of an issue file as it stands, without what lies beyond the longest there may be."""
     with open(path, "rb") as file:  # noqa: PTH123
-        head = file.read(4096)
+        head = file.read(_BLOCK)
         closing = _CLOSING.search(head, 3)
-        if closing is None and len(head) == 4096:
-            head += file.read(_HEAD_BYTES - 4096)
+        if closing is None and len(head) == _BLOCK:
+            head += file.read(_HEAD_BYTES - _BLOCK)
             closing = _CLOSING.search(head, 3)
     return head[: closing.start()] if closing else head
 
@@ -95,16 +98,17 @@ def is_over(front_matter: bytes, now: dt.datetime) -> bool:
 
     Zones differ from UTC by less than a day, and an issue without ``not_after`` expires after one.
     """
-    if b"send_at" not in front_matter:
+    if _KEY not in front_matter:
         return True
     day = _plain_day(front_matter)
     return day is not None and b"not_after" not in front_matter and day + _LONG_PAST <= now
 
 
 def _plain_day(front_matter: bytes) -> dt.datetime | None:
-    """Return the day of ``send_at`` where it is written plainly, else None."""
-    match = _SEND_AT.search(front_matter)
+    """Return the day of ``send_at`` where it is written plainly and but once, else None."""
+    match = _SEND_AT.search(front_matter) if front_matter.count(_KEY) == 1 else None
     try:
-        return dt.datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=dt.UTC) if match else None
+        day = dt.datetime(int(match[1]), int(match[2]), int(match[3]), tzinfo=dt.UTC) if match else None
     except ValueError:
         return None
+    return day if day and dt.MINYEAR + 1 < day.year < dt.MAXYEAR else None

@@ -1,50 +1,34 @@
-"""Send issues: find what is due, freeze it once in a child process, and hand it to the sender.
+"""Send issues: find what is due, freeze it once, and hand it to the sender; tell each trouble once.
 
-A run of cron with nothing to do ends here within milliseconds: files whose front matter cannot be due are passed over
-by their first lines, and nothing of the compiler is ever imported in this process. Printing is the command line's.
+A run of cron with nothing to do ends before it gets here (``glance``). Files whose front matter cannot be due are
+passed over by their first lines; the store remembers what was read, and what was told. Printing is the command line's.
 """
 
 import datetime as dt
+import json
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from newsletter.config import Project
+from newsletter.config import Project, is_reserved_slug, refuse_slug
 from newsletter.delivery import SendState
-from newsletter.errors import ConfigError, InputError, IssueError, NewsletterError, NotAllowedError
-from newsletter.frontmatter import without_approval
-from newsletter.glance import front_matter_of, is_over
-from newsletter.model import Edition, Issue
+from newsletter.errors import InputError, IssueError, NotAllowedError
+from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
+from newsletter.glance import front_matter_of, is_near, is_over
+from newsletter.model import Issue
 from newsletter.schedule import Verdict, due
-from newsletter.store import IssueFile, Result, Send, SendPlan, Store, StoredApproval
+from newsletter.store import IssueFile, Result, Send, SendPlan, Store
 from newsletter.subscriptions import default_list
 
 if TYPE_CHECKING:
-    import subprocess
-
     from newsletter.reports import SendReport
     from newsletter.sender import SenderSetup
 
-CHILD_SECONDS = 120
-"""Seconds that compiling one issue may take."""
-_TIMED, _SETTLED, _BROKEN = "timed", "settled", "broken: "
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenIssue:
-    """Hold an issue as a child process compiled it: the edition, and what its front matter says of the send."""
-
-    edition: Edition
-    source_digest: str
-    approved: bool
-    send_at: dt.datetime | None
-    not_after: dt.datetime | None
-    audience: str
+_TIMED, _SETTLED, _BROKEN = "timed", "settled", "broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,129 +39,15 @@ class DueIssue:
     trouble: str = ""
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Freezing
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> FrozenIssue:
-    """Compile the issue at ``path`` in a child process and return its edition.
-
-    What an issue or a theme does to the compiler cannot take this process down. Raises NotAllowedError for an issue
-    that is not approved as it stands (with ``approved_only``), InputError with the child's own words otherwise.
-    """
-    import json
-    import subprocess
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
-        command = [sys.executable, "-m", "newsletter", "--project", str(project.root), "build", str(path.resolve())]
-        command += ["--out", folder, "--json", *(["--approved"] if approved_only else [])]
-        try:
-            child = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, check=False)  # noqa: S603
-        except subprocess.TimeoutExpired:
-            raise InputError(f"{path}: compiling took more than {CHILD_SECONDS} s and was stopped") from None
-        if child.returncode:
-            raise _child_error(path, child)
-        return _read_frozen(json.loads(child.stdout))
-
-
-def _child_error(path: Path, child: "subprocess.CompletedProcess[str]") -> NewsletterError:
-    words = "\n".join(line.removeprefix("error: ") for line in child.stderr.strip().splitlines())
-    if child.returncode == 1:
-        return NotAllowedError(words)
-    if child.returncode == 78:
-        return ConfigError(words)
-    if child.returncode < 0:
-        return InputError(f"{path}: compiling it killed the compiler (signal {-child.returncode}); nothing was sent")
-    return InputError(words or f"{path}: compiling failed")
-
-
-def _read_frozen(answer: dict[str, Any]) -> FrozenIssue:
-    from newsletter.edition import edition_from_json
-
-    edition = edition_from_json(Path(answer["files"]["edition.json"]).read_text(encoding="utf-8"))
-    return FrozenIssue(
-        edition=edition,
-        source_digest=answer["source_digest"],
-        approved=answer["approved"],
-        send_at=_instant(answer["send_at"]),
-        not_after=_instant(answer["not_after"]),
-        audience=answer["audience"],
-    )
-
-
-def _instant(text: str | None) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(text) if text else None
-
-
-def audience_lists(store: Store, audience: str, now: dt.datetime) -> tuple[int, ...]:
-    """Return the ids of the lists that ``audience`` names, the newsletter's own for ``""``.
-
-    Raises InputError for a list that is not there.
-    """
-    names = [name.strip() for name in audience.split(",") if name.strip()]
-    if not names:
-        return (default_list(store, now).list_id,)
-    found = []
-    for name in names:
-        known = store.subscribers.find_list(name)
-        if known is None:
-            lists = ", ".join(each.name for each in store.subscribers.load_lists()) or "none yet"
-            raise InputError(f"audience: no list {name!r}; lists: {lists}")
-        found.append(known.list_id)
-    return tuple(found)
-
-
-def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
-    """Store the edition and freeze its audience; the same issue always gives the same send."""
-    edition_id = store.editions.save_edition(frozen.edition, now)
-    plan = SendPlan(
-        issue=frozen.edition.issue,
-        list_ids=audience_lists(store, frozen.audience, now),
-        editions={"": edition_id},
-        source_digest=frozen.source_digest,
-        send_at=frozen.send_at,
-        not_after=frozen.not_after,
-    )
-    return store.sends.plan_send(plan, now)
-
-
-def refuse_late(frozen: FrozenIssue, now: dt.datetime, late: bool) -> None:
-    """Raise NotAllowedError for an issue whose time has passed, unless ``late``."""
-    if frozen.send_at and due(frozen.send_at, frozen.not_after, now, late) is Verdict.EXPIRED:
-        raise NotAllowedError(
-            f"{frozen.edition.issue}: it was to be sent at {frozen.send_at:%Y-%m-%d %H:%M}, and is too old now; "
-            "send it all the same with --late"
-        )
-
-
-def explain_change(approval: StoredApproval | None, path: Path) -> str:
-    """Say which line of an issue changed since it was approved, or ``""`` where the text did not."""
-    from difflib import SequenceMatcher
-
-    if approval is None:
-        return ""
-    before = without_approval(approval.text).splitlines()
-    after = without_approval(path.read_text(encoding="utf-8-sig", errors="replace")).splitlines()
-    for tag, _, _, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag != "equal":
-            shown = after[start].strip()[:80] if start < end else "(lines taken out)"
-            return f"changed since {approval.by} approved it: line {start + 1}: {shown}"
-    return "its text is as approved; an image, a template or a setting changed"
-
-
 @contextmanager
-def open_known_store(project: Project) -> "Iterator[Store | None]":
+def open_known_store(project: Project, address_key: bytes = b"") -> "Iterator[Store | None]":
     """Open the store where there is one; a newsletter that never had one gives None, and none is made."""
     from newsletter.store import open_store
 
-    url = project.store_url
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
+    if not Path(project.store_url.removeprefix("sqlite:///")).exists():
         yield None
         return
-    with open_store(url) as store:
+    with open_store(project.store_url, address_key=address_key) as store:
         yield store
 
 
@@ -186,75 +56,188 @@ def open_known_store(project: Project) -> "Iterator[Store | None]":
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Say what is known of an issue file: its verdict, read in which zone, what is wrong with it, and what was told."""
+
+    verdict: str
+    zone: str
+    problem: str = ""
+    told: str = ""
+
+    def written(self) -> str:
+        """Return it as the store keeps it."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def _read_known(text: str) -> _Known:
+    try:
+        return _Known(**json.loads(text))
+    except (TypeError, ValueError):  # of another version
+        return _Known(verdict="", zone="")
+
+
 def find_due(project: Project, store: Store | None, now: dt.datetime, late: bool = False) -> list[DueIssue]:
-    """Return the approved issues whose time has come, and those that cannot be sent, each told once.
+    """Return the approved issues whose time has come, and those that cannot be sent, with the reason.
 
     With a store, files that did not change since the last run are judged by what it remembers of them.
     """
     remembered = dict(store.issues.load_issue_files()) if store else {}
+    frozen = {send.issue for send in store.sends.load_sends()} if store else set()
+    files = _Files(project, now, late, remembered)
     found: list[DueIssue] = []
-    judged: list[IssueFile] = []
-    present = set()
     for entry in _issue_files(project):
-        status = entry.stat()
-        present.add(entry.name)
-        known = remembered.get(entry.name)
-        if known is None or (known.mtime_ns, known.size) != (status.st_mtime_ns, status.st_size):
-            known = _judge(project, Path(entry.path), status, now)
-            judged.append(known)
-        if known.verdict == _SETTLED or (store and store.sends.find_send(Path(entry.name).stem)):
-            continue  # nothing to wait for, or frozen: from there on the ledger says what is due
-        action = _act_on(project, Path(entry.path), known, now, late)
+        action = files.look_at(entry, is_frozen=Path(entry.name).stem in frozen)
         if action is not None:
             found.append(action)
-        if action is not None and action.trouble:
-            judged.append(replace(known, verdict=_SETTLED))
-    if store and (judged or remembered.keys() - present):
-        store.issues.remember_issue_files(judged, remembered.keys() - present)
+    gone = remembered.keys() - files.present
+    if store and (files.judged or gone):
+        store.issues.remember_issue_files(files.judged, gone)
     return found
 
 
 def _issue_files(project: Project) -> "Iterator[os.DirEntry[str]]":
+    """Yield the Markdown files of ``issues/``, hidden ones left out: editors keep their own files there."""
     try:
         entries = sorted(os.scandir(project.issues_dir), key=lambda entry: entry.name)
     except FileNotFoundError:
         return
-    for entry in entries:
-        if entry.name.endswith(".md") and entry.is_file():
-            yield entry
+    except OSError as error:
+        raise InputError(f"{project.issues_dir}: cannot be read: {error.strerror}") from None
+    yield from (entry for entry in entries if entry.name.endswith(".md") and not entry.name.startswith("."))
 
 
-def _judge(project: Project, path: Path, status: os.stat_result, now: dt.datetime) -> IssueFile:
-    """Read as little of a file as its verdict takes: when it is timed, else nothing."""
-    send_at, verdict = None, _SETTLED
-    try:
-        if not is_over(front_matter_of(str(path)), now):
-            send_at, verdict = _read_head(project, path).send_at, _TIMED
-    except IssueError as error:
-        verdict = f"{_BROKEN}{error.problems[0]}"
-    return IssueFile(name=path.name, mtime_ns=status.st_mtime_ns, size=status.st_size, send_at=send_at, verdict=verdict)
+class _Files:
+    """Look at one issue file after the other; keep which are there, and what is to be remembered of them."""
+
+    def __init__(self, project: Project, now: dt.datetime, late: bool, remembered: Mapping[str, IssueFile]) -> None:
+        self._project = project
+        self._now = now
+        self._late = late
+        self._remembered = remembered
+        self.present: set[str] = set()
+        self.judged: list[IssueFile] = []
+
+    def look_at(self, entry: "os.DirEntry[str]", *, is_frozen: bool) -> DueIssue | None:
+        """Return what a file asks for now, None for nothing."""
+        path = Path(entry.path)
+        self.present.add(entry.name)
+        if is_frozen:
+            return None  # from there on the ledger says what is due
+        try:
+            if not entry.is_file():
+                return None
+            return self._act_on(path, self._up_to_date(entry))
+        except FileNotFoundError:
+            return None  # it was there a moment ago
+        except (OSError, IssueError) as error:
+            if entry.name not in self._remembered:  # so that the trouble can be told once
+                self.judged.append(_file(entry.name, (0, 0), None, _Known("", "")))
+            return DueIssue(
+                path, f"{path}: cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+            )
+
+    def _up_to_date(self, entry: "os.DirEntry[str]") -> IssueFile:
+        """Return what is known of a file, read anew where it changed, or where the newsletter's zone did."""
+        status = entry.stat()
+        known = self._remembered.get(entry.name)
+        is_same = known and (known.mtime_ns, known.size) == (status.st_mtime_ns, status.st_size)
+        if known and is_same and _read_known(known.verdict).zone == self._project.zone.key:
+            return known
+        judged = self._judge(Path(entry.path), status)
+        self.judged.append(judged)
+        return judged
+
+    def _judge(self, path: Path, status: os.stat_result) -> IssueFile:
+        """Read as little of a file as its verdict takes: when it is timed, else nothing."""
+        send_at, verdict, problem = None, _SETTLED, ""
+        try:
+            if not is_over(front_matter_of(str(path)), self._now):
+                send_at, verdict = _read_head(self._project, path).send_at, _TIMED
+        except IssueError as error:
+            verdict, problem = _BROKEN, str(error)
+        known = _Known(verdict, self._project.zone.key, problem)
+        return _file(path.name, (status.st_mtime_ns, status.st_size), send_at, known)
+
+    def _act_on(self, path: Path, file: IssueFile) -> DueIssue | None:
+        known = _read_known(file.verdict)
+        if known.verdict == _BROKEN:
+            is_urgent = is_near(front_matter_of(str(path)), self._now)
+            return DueIssue(path, known.problem) if is_urgent else None
+        if known.verdict != _TIMED or file.send_at is None or file.send_at > self._now:
+            return None
+        issue = _read_head(self._project, path)  # its time has come: what stands there now counts
+        if issue.send_at is None or issue.send_at > self._now:
+            return None
+        return DueIssue(path, _name_trouble(path) or self._trouble(issue, issue.send_at))
+
+    def _trouble(self, issue: Issue, send_at: dt.datetime) -> str:
+        """Return why an issue whose time has come cannot be sent, ``""`` where it can."""
+        if due(send_at, issue.not_after, self._now, self._late) is Verdict.EXPIRED:
+            when = f"{send_at.astimezone(self._project.zone):%Y-%m-%d %H:%M} {self._project.zone.key}"
+            way = f"'newsletter send {issue.slug} --yes --late' sends it"
+            return f"{issue.slug} was due at {when} and is too old now; {way}"
+        if issue.approved is None:
+            return f"{issue.slug} is due and not approved; 'newsletter approve {issue.slug}' lets it go"
+        return ""
+
+
+def _file(name: str, stamp: tuple[int, int], send_at: dt.datetime | None, known: _Known) -> IssueFile:
+    return IssueFile(name=name, mtime_ns=stamp[0], size=stamp[1], send_at=send_at, verdict=known.written())
 
 
 def _read_head(project: Project, path: Path) -> Issue:
-    from newsletter.issue import decode_issue, read_head
+    from newsletter.issue import SIZE_LIMIT, decode_issue, read_head
 
     file = f"{project.issues_dir.name}/{path.name}"
-    return read_head(decode_issue(path.read_bytes(), file), slug=path.stem, file=file, zone=project.zone)
+    with path.open("rb") as stream:
+        content = stream.read(10 * SIZE_LIMIT)
+    return read_head(decode_issue(content, file), slug=path.stem, file=file, zone=project.zone)
 
 
-def _act_on(project: Project, path: Path, known: IssueFile, now: dt.datetime, late: bool) -> DueIssue | None:
-    """Return what a file asks for now, None for nothing; one whose time has come is read again, whole."""
-    if known.verdict.startswith(_BROKEN):
-        return DueIssue(path, known.verdict.removeprefix(_BROKEN))
-    if known.send_at is None or known.send_at > now:
-        return None
-    issue = _read_head(project, path)
-    if issue.approved is None:
-        return DueIssue(path, f"{path.stem} is due and not approved; 'newsletter approve {path.stem}' lets it go")
-    if due(known.send_at, issue.not_after, now, late) is Verdict.EXPIRED:
-        when = known.send_at.astimezone(project.zone)
-        return DueIssue(path, f"{path.stem} was due at {when:%Y-%m-%d %H:%M} and is too old now; --late sends it")
-    return DueIssue(path)
+def _name_trouble(path: Path) -> str:
+    """Return why no issue can have this name, ``""`` where one can."""
+    try:
+        refuse_slug(path.stem)
+    except InputError as error:
+        return f"{path}: {error}"
+    if is_reserved_slug(path.stem):
+        return f"{path}: a dot in a slug is kept for language editions of one issue; name the file like 2026-11-25.md"
+    return ""
+
+
+def tell_once(store: Store, path: Path, trouble: str) -> bool:
+    """Tell whether ``trouble`` of an issue file is news, and remember that it was told.
+
+    The same words are news again once the file changed.
+    """
+    file = store.issues.load_issue_files().get(path.name)
+    if file is None:
+        return True
+    known = _read_known(file.verdict)
+    if known.told == trouble:
+        return False
+    told = replace(known, told=trouble)
+    store.issues.remember_issue_files([replace(file, verdict=told.written())])
+    return True
+
+
+def find_unfinished(store: Store, now: dt.datetime, late: bool = False) -> tuple[list[Send], list[str]]:
+    """Return the sends that have something to do now, and the words for those whose time passed before they began.
+
+    The latter are held: a machine that was down for a week must not mail last week's news.
+    """
+    sends, held = [], []
+    for send in store.sends.unfinished_sends(now):
+        if send.state is not SendState.FROZEN or send.send_at is None:
+            sends.append(send)
+        elif due(send.send_at, send.not_after, now, late) is Verdict.EXPIRED:
+            reason = f"too old at {now:%Y-%m-%d %H:%M} UTC"
+            store.sends.hold_send(send.send_id, reason, now)
+            held.append(f"{send.issue} is {reason} and was not begun; 'newsletter send {send.issue} --yes --late' does")
+        else:
+            sends.append(send)
+    return sends, held
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -274,15 +257,22 @@ class Shipment:
 
 
 def send_issue(shipment: Shipment, path: Path, now: dt.datetime, *, late: bool = False) -> "SendReport":
-    """Send the issue at ``path``, or go on with its send, also a paused one; freeze it where that was not done yet."""
-    store = shipment.store
-    send = store.sends.find_send(path.stem)
+    """Send the issue at ``path``, or go on with its send, also a paused one; freeze it where that was not done yet.
+
+    Raises NotAllowedError for an issue that is not approved as it stands, or too old without ``late``.
+    """
+    sends = shipment.store.sends
+    send = sends.find_send(path.stem)
     if send is None:
-        frozen = freeze_approved(shipment.project, store, path)
+        frozen = freeze_approved(shipment.project, shipment.store, path)
         refuse_late(frozen, now, late)
-        send = plan_issue(store, frozen, now)
+        send = plan_issue(shipment.store, frozen, now)
+    if send.state is SendState.HELD:
+        if not late:
+            raise NotAllowedError(f"{send.issue} is held: {send.reason}; send it all the same with --late")
+        sends.lift_hold(send.send_id, now)
     if send.state is SendState.PAUSED:
-        store.sends.resume_send(send.send_id, now)
+        sends.resume_send(send.send_id, now)
     return continue_send(shipment, send.send_id)
 
 
@@ -293,6 +283,55 @@ def freeze_approved(project: Project, store: Store, path: Path) -> FrozenIssue:
     except NotAllowedError as error:
         change = explain_change(store.issues.latest_approval(path.stem), path)
         raise NotAllowedError(f"{error}\n{change}" if change else str(error)) from None
+
+
+def refuse_late(frozen: FrozenIssue, now: dt.datetime, late: bool) -> None:
+    """Raise NotAllowedError for an issue whose time has passed, unless ``late``."""
+    if frozen.send_at and due(frozen.send_at, frozen.not_after, now, late) is Verdict.EXPIRED:
+        raise NotAllowedError(
+            f"{frozen.edition.issue}: it was to be sent at {frozen.send_at:%Y-%m-%d %H:%M %Z}, and is too old now; "
+            "send it all the same with --late"
+        )
+
+
+def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
+    """Store the edition and freeze its audience; the same issue always gives the same send.
+
+    Raises NotAllowedError where nobody is on the list: a send to nobody would be over, and the issue with it.
+    """
+    lists = audience_lists(store, frozen.audience, now)
+    if not store.sends.count_audience(lists):
+        raise NotAllowedError(
+            f"{frozen.edition.issue}: nobody is on the list; 'newsletter subscribers import FILE' brings people onto it"
+        )
+    edition_id = store.editions.save_edition(frozen.edition, now)
+    plan = SendPlan(
+        issue=frozen.edition.issue,
+        list_ids=lists,
+        editions={"": edition_id},
+        source_digest=frozen.source_digest,
+        send_at=frozen.send_at,
+        not_after=frozen.not_after,
+    )
+    return store.sends.plan_send(plan, now)
+
+
+def audience_lists(store: Store, audience: str, now: dt.datetime) -> tuple[int, ...]:
+    """Return the ids of the lists that ``audience`` names, the newsletter's own for ``""``.
+
+    Raises InputError for a list that is not there.
+    """
+    names = [name.strip() for name in audience.split(",") if name.strip()]
+    if not names:
+        return (default_list(store, now).list_id,)
+    found = []
+    for name in names:
+        known = store.subscribers.find_list(name)
+        if known is None:
+            lists = ", ".join(each.name for each in store.subscribers.load_lists()) or "none yet"
+            raise InputError(f"audience: no list {name!r}; lists: {lists}")
+        found.append(known.list_id)
+    return tuple(found)
 
 
 def continue_send(shipment: Shipment, send_id: int) -> "SendReport":

@@ -1,9 +1,11 @@
 """The command line: one module a command, loaded when it is called, so that ``--help`` and cron cost next to nothing.
 
-Commands parse arguments and print; the use cases below them do neither. This is the only place that knows exit codes.
+Commands parse arguments and print; the use cases below them do neither. ``exits`` is the only place that knows the exit
+codes.
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,31 +15,11 @@ from typing import Any
 import click
 
 from newsletter import __version__
-from newsletter.cli.context import App
-from newsletter.errors import (
-    BusyError,
-    ConfigError,
-    InputError,
-    NewsletterError,
-    NotAllowedError,
-    ProblemsError,
-    RelayUnavailableError,
-    StoreUnavailableError,
-)
+from newsletter.cli.context import App, printable
+from newsletter.cli.exits import BUG, DONE, EXIT_CODES, MEANINGS, STOPPED, TRY_LATER, exit_code_of, in_lines
+from newsletter.errors import NewsletterError
 
-DONE, FINDINGS, USAGE, DATA, UNAVAILABLE, BUG, TRY_LATER, CONFIG = 0, 1, 2, 65, 69, 70, 75, 78
-
-EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
-    (NotAllowedError, FINDINGS),
-    (ProblemsError, DATA),
-    (InputError, DATA),
-    (RelayUnavailableError, UNAVAILABLE),
-    (StoreUnavailableError, TRY_LATER),
-    (BusyError, TRY_LATER),
-    (ConfigError, CONFIG),
-    (NewsletterError, BUG),
-)
-"""The exit code for each error, the first that fits; the codes are those of sysexits.h where it has one."""
+__all__ = ["COMMANDS", "EXIT_CODES", "MEANINGS", "cli", "run"]
 
 COMMANDS = {
     "init": "Make a new newsletter in a folder.",
@@ -68,6 +50,10 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in MEANINGS.items()])
+
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -83,16 +69,15 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="newsletter")
 @click.pass_context
 def cli(ctx: click.Context, root: Path, quiet: bool) -> None:
-    """Compile weekly issues and mail them so that every row's fate can be proven.
-
-    Exit codes: 0 done, 1 findings or refused, 2 usage, 65 bad issue or data, 69 relay unavailable, 70 bug, 75 try
-    again later, 78 bad configuration.
-    """
+    """Compile weekly issues and mail them so that every row's fate can be proven."""
     ctx.obj = App(root, quiet)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are printed to standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
         result: Any = cli.main(list(arguments), prog_name="newsletter", standalone_mode=False)
     except click.ClickException as error:
@@ -100,13 +85,15 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except click.Abort:
         click.echo("stopped", err=True)
-        return 130
+        return STOPPED
     except NewsletterError as error:
-        click.echo(in_lines(error), err=True)
+        click.echo(printable(in_lines(error)), err=True)
         return exit_code_of(error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
+    except (OSError, MemoryError) as error:
+        if os.environ.get("NEWSLETTER_DEBUG"):
+            raise
+        click.echo(printable(f"error: {error or 'out of memory'}; mend that, then run the command again"), err=True)
+        return TRY_LATER
     except Exception as error:
         return _report_bug(error)
     return result if isinstance(result, int) else DONE
@@ -119,20 +106,10 @@ def _report_bug(error: Exception) -> int:
 
     where = traceback.extract_tb(error.__traceback__)[-1]
     click.echo(
-        f"bug: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); nothing more was done. "
-        "NEWSLETTER_DEBUG=1 shows the whole trace; please report it",
+        printable(
+            f"bug: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); nothing more was done. "
+            "NEWSLETTER_DEBUG=1 shows the whole trace; please report it"
+        ),
         err=True,
     )
     return BUG
-
-
-def exit_code_of(error: NewsletterError) -> int:
-    """Return the exit code for an error."""
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-
-
-def in_lines(error: NewsletterError) -> str:
-    """Return an error as it is printed, a line for each problem."""
-    if isinstance(error, ProblemsError):
-        return "\n".join(f"error: {problem}" for problem in error.problems)
-    return f"error: {error}"

@@ -28,8 +28,9 @@ def command(app: App, issue: str, out: Path | None, keep_mjml: bool, approved: b
 
     The message is made for a sample recipient with a sample key, so that equal input gives equal files.
     """
-    from newsletter.compiler import build_issue, load_issue, refuse_unapproved
+    from newsletter.compiler import build_issue
     from newsletter.config import find_issue
+    from newsletter.sources import load_issue, refuse_unapproved
 
     project = app.project()
     started = time.perf_counter()
@@ -37,6 +38,8 @@ def command(app: App, issue: str, out: Path | None, keep_mjml: bool, approved: b
     if approved:
         refuse_unapproved(project, loaded)
     built = build_issue(project, loaded, out or project.root / "build", keep_mjml=keep_mjml)
+    if approved:  # once more, with the very bytes that were compiled
+        refuse_unapproved(project, loaded, built.source_digest)
     seconds = time.perf_counter() - started
     if as_json:
         echo_json(_as_json(built, seconds))

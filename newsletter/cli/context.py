@@ -2,6 +2,9 @@
 
 import datetime as dt
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 """The option of every command that reports."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Match what could steer a terminal or turn the order of a line: control, bidirectional and half characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +37,68 @@ class App:
         return load_project(self.root, os.environ)
 
     def keys(self, project: "Project") -> "Keys":
-        """Read the secret file, made on first use."""
+        """Read the secret file, made on first use; raise ConfigError where a store was made with another."""
         from newsletter.secretfile import load_keys
 
-        return load_keys(project, lambda text: click.echo(f"note: {text}", err=True))
+        return load_keys(
+            project, lambda text: click.echo(f"note: {text}", err=True), lambda keys: _check(project, keys)
+        )
 
-    def open_store(self, project: "Project", keys: "Keys") -> "Store":
+    @contextmanager
+    def open_store(self, project: "Project", keys: "Keys") -> "Iterator[Store]":
         """Open the store, made on first use."""
         from newsletter.store import open_store
 
-        return open_store(project.store_url, address_key=keys.address_key)
+        with open_store(project.store_url, address_key=keys.address_key) as store:
+            yield store
+
+    def print(self, text: str) -> None:
+        """Print a line that was asked for."""
+        click.echo(printable(text))
 
     def say(self, text: str = "") -> None:
         """Print a line for a person, unless --quiet."""
         if not self.quiet:
-            click.echo(text)
+            self.print(text)
 
     def warn(self, problem: "Problem | str") -> None:
-        """Print what is odd and yet no error, to standard error."""
+        """Print what is odd and yet no error, to standard error, unless --quiet."""
         if not self.quiet:
-            click.echo(f"warning: {problem}", err=True)
+            self.note(f"warning: {problem}")
+
+    def note(self, text: str) -> None:
+        """Print what is worth knowing beside the answer, to standard error."""
+        click.echo(printable(text), err=True)
+
+    def complain(self, text: str) -> None:
+        """Print what went wrong, to standard error."""
+        self.note("\n".join(f"error: {line}" for line in text.splitlines()))
+
+
+def _check(project: "Project", keys: "Keys") -> None:
+    """Raise ConfigError where there is a store that was made with other keys."""
+    from newsletter.worker import open_known_store
+
+    with open_known_store(project, keys.address_key):
+        pass
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what could steer a terminal; names and replies come from strangers."""
+    return _CONTROLS.sub("\ufffd", text)
 
 
 def utc_now() -> dt.datetime:
     """Return the current instant; the clock of every command."""
     return dt.datetime.now(dt.UTC)
+
+
+def in_zone(instant: dt.datetime | None, project: "Project") -> str:
+    """Return an instant in the newsletter's zone and in UTC."""
+    if instant is None:
+        return "(no send_at: cron never sends it)"
+    local, utc = instant.astimezone(project.zone), instant.astimezone(dt.UTC)
+    return f"{local:%Y-%m-%d %H:%M} {project.zone.key} ({utc:%H:%M} UTC)"
 
 
 def echo_json(content: dict[str, Any]) -> None:

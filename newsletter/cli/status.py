@@ -1,10 +1,13 @@
 """``newsletter status``: account for each recipient of a send."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
+from newsletter.cli.exits import DONE, FINDINGS
+from newsletter.cli.sending import equation
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,31 +24,34 @@ def command(app: App, issue: str | None, as_json: bool) -> int:
 
     Every report closes: planned = sent + failed + skipped + bounced + in doubt + open.
     """
-    project = app.project()
-    with app.open_store(project, app.keys(project)) as store:
+    from newsletter.worker import open_known_store
+
+    with open_known_store(app.project()) as store:
         if issue is None:
             return _show_all(app, store, as_json)
-        send = store.sends.find_send(issue)
-        if send is None:
-            raise InputError(f"{issue} was never sent; 'newsletter send {issue}' shows the plan")
+        slug = PurePath(issue).name.removesuffix(".md")
+        send = store.sends.find_send(slug) if store else None
+        if store is None or send is None:
+            raise InputError(f"{slug} was never sent; 'newsletter send {slug}' shows the plan")
         account = store.sends.account(send.send_id)
         if as_json:
             echo_json(_as_json(send, account))
         else:
             _show(app, store, send, account)
-    return int(bool(account.in_doubt) or not account.closes or str(send.state) == "paused")
+    return FINDINGS if account.in_doubt or not account.closes or str(send.state) == "paused" else DONE
 
 
-def _show_all(app: App, store: "Store", as_json: bool) -> int:
-    rows = [(send, store.sends.account(send.send_id)) for send in store.sends.load_sends()]
+def _show_all(app: App, store: "Store | None", as_json: bool) -> int:
+    sends = store.sends.load_sends() if store else ()
+    rows = [(send, store.sends.account(send.send_id)) for send in sends] if store else []
     if as_json:
         echo_json({"sends": [_as_json(send, account) for send, account in rows]})
-        return 0
+        return DONE
     if not rows:
         app.say("nothing was sent yet")
     for send, account in rows:
         app.say(f"{send.issue:<24} {send.state!s:<10} {equation(account)}")
-    return 0
+    return DONE
 
 
 def _show(app: App, store: "Store", send: "Send", account: "Account") -> None:
@@ -59,13 +65,6 @@ def _show(app: App, store: "Store", send: "Send", account: "Account") -> None:
     if next_at:
         minutes = max(round((next_at - utc_now()).total_seconds() / 60), 0)
         app.say(f"  next attempt at {next_at:%Y-%m-%d %H:%M} UTC, in {minutes} min")
-
-
-def equation(account: "Account") -> str:
-    """Return the closing equation of a send, in words."""
-    terms = f"{account.sent} sent + {account.failed} failed + {account.skipped} skipped + {account.bounced} bounced"
-    closing = f"{account.planned} planned = {terms} + {account.in_doubt} in doubt + {account.open} open"
-    return closing if account.closes else f"{closing}  (DOES NOT CLOSE: restore a backup, and report this)"
 
 
 def _as_json(send: "Send", account: "Account") -> dict[str, object]:

@@ -1,11 +1,14 @@
 """``newsletter subscribers``: bring people onto the list, show them, take them off."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
+from newsletter.cli.exits import DONE, FINDINGS
 
 if TYPE_CHECKING:
     from newsletter.store import Store, Subscriber, SubscriberList
@@ -27,15 +30,17 @@ def import_(app: App, file: Path, as_json: bool) -> None:
     """
     from newsletter.subscriptions import import_file
 
-    with _open(app) as (store, the_list):
+    with _open_list(app) as (store, the_list):
         report = import_file(store, the_list.list_id, file, utc_now())
     if as_json:
         echo_json(report.as_json())
         return
     counts = report.as_json()
     app.say(", ".join(f"{counts[key]} {key}" for key in ("added", "updated", "unchanged", "refused")))
-    for row in report.refused:
-        click.echo(f"{file}:{row.line}: refused: {row.reason}" + (f": {row.text}" if row.text else ""), err=True)
+    for row in report.lines:
+        app.note(f"{file}:{row.line}: refused: {row.reason}" + (f": {row.text}" if row.text else ""))
+    if report.refused > len(report.lines):
+        app.note(f"{file}: and {report.refused - len(report.lines)} more lines were refused")
 
 
 @command.command("add")
@@ -48,17 +53,17 @@ def add(app: App, address: str, name: str, as_json: bool) -> int:
     from newsletter.store import Change
     from newsletter.subscriptions import add_person
 
-    with _open(app) as (store, the_list):
+    with _open_list(app) as (store, the_list):
         change = add_person(store, the_list.list_id, address, name, utc_now())
     refused = change in (Change.SUPPRESSED, Change.LEFT)
     if as_json:
         echo_json({"address": address, "change": str(change)})
     elif refused:
         reason = "suppressed" if change is Change.SUPPRESSED else "has left the list, and is not brought back this way"
-        click.echo(f"error: {address}: {reason}", err=True)
+        app.complain(f"{address}: {reason}")
     else:
         app.say(f"{address}: {change}")
-    return int(refused)
+    return FINDINGS if refused else DONE
 
 
 @command.command("list")
@@ -69,7 +74,7 @@ def list_(app: App, everyone: bool, as_json: bool) -> None:
     """List the active subscribers."""
     from newsletter.store import SubscriptionState
 
-    with _open(app) as (store, the_list):
+    with _open_list(app) as (store, the_list):
         wanted = None if everyone else SubscriptionState.ACTIVE
         people = store.subscribers.list_subscribers(the_list.list_id, wanted)
         if as_json:
@@ -83,7 +88,7 @@ def list_(app: App, everyone: bool, as_json: bool) -> None:
             )
             return
         for person in people:
-            click.echo("\t".join((person.address or "(erased)", person.name, str(person.state))).rstrip())
+            app.print("\t".join((person.address or "(erased)", person.name, str(person.state))))
 
 
 @command.command("remove")
@@ -94,7 +99,7 @@ def remove(app: App, address: str, as_json: bool) -> None:
     """Take one person off the list; an import will not bring them back."""
     from newsletter.subscriptions import remove_person
 
-    with _open(app) as (store, the_list):
+    with _open_list(app) as (store, the_list):
         remove_person(store, the_list.list_id, address, utc_now())
     if as_json:
         echo_json({"address": address, "state": "removed"})
@@ -102,21 +107,14 @@ def remove(app: App, address: str, as_json: bool) -> None:
         app.say(f"{address}: removed")
 
 
-class _open:  # noqa: N801
-    """Open the store and its list for one command."""
+@contextmanager
+def _open_list(app: App) -> "Iterator[tuple[Store, SubscriberList]]":
+    """Open the store and the newsletter's list for one command."""
+    from newsletter.subscriptions import default_list
 
-    def __init__(self, app: App) -> None:
-        project = app.project()
-        self._title = project.config.newsletter.title
-        self._store = app.open_store(project, app.keys(project))
-
-    def __enter__(self) -> "tuple[Store, SubscriberList]":
-        from newsletter.subscriptions import default_list
-
-        return self._store, default_list(self._store, utc_now(), self._title)
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
+    project = app.project()
+    with app.open_store(project, app.keys(project)) as store:
+        yield store, default_list(store, utc_now(), project.config.newsletter.title)
 
 
 def _as_json(person: "Subscriber") -> dict[str, Any]:

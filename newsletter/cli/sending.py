@@ -1,0 +1,111 @@
+"""What every command that sends shares: its setup from the configuration, signals, progress, the words of a report."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from newsletter.cli.context import App, utc_now
+from newsletter.cli.exits import DONE, FINDINGS, TRY_LATER, UNAVAILABLE
+
+if TYPE_CHECKING:
+    from newsletter.config import Project
+    from newsletter.delivery import Account
+    from newsletter.reports import SendReport
+    from newsletter.sender import SenderSetup
+    from newsletter.smtp import Connection
+    from newsletter.store import Result, Store
+    from newsletter.tokens import Keys
+    from newsletter.worker import Shipment
+
+
+def shipment(
+    project: "Project",
+    store: "Store",
+    keys: "Keys",
+    stop: threading.Event,
+    progress: "Callable[[Result], None] | None" = None,
+) -> "Shipment":
+    """Return what the sends of one run share."""
+    from newsletter.worker import Shipment
+
+    return Shipment(project, store, sender_setup(project, keys), stop, progress)
+
+
+def sender_setup(project: "Project", keys: "Keys") -> "SenderSetup":
+    """Return what a run needs, from the configuration."""
+    from newsletter.identity import identity_of
+    from newsletter.sender import SenderSetup
+
+    return SenderSetup(
+        identity=identity_of(project.config.newsletter),
+        keys=keys,
+        connect=connector(project),
+        clock=utc_now,
+        doubt=project.config.send.doubt,
+        postal_address=project.config.newsletter.postal_address,
+    )
+
+
+def connector(project: "Project") -> "Callable[[], Connection]":
+    """Return what opens a connection to the configured relay."""
+    from newsletter.smtp import open_transport
+
+    return lambda: open_transport(project.config.smtp, folder=project.root)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and SIGINT set: the message in hand is finished, and the run ends in order."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield stop
+        return
+    former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def progress_bar(app: App, as_json: bool) -> "AbstractContextManager[Callable[[Result], None] | None]":
+    """Return a progress bar on a terminal, and nothing elsewhere."""
+    if as_json or app.quiet or not sys.stderr.isatty():
+        return nullcontext(None)
+    from newsletter.cli.progress import ProgressBar
+
+    return ProgressBar()
+
+
+def say_report(app: App, report: "SendReport") -> None:
+    """Print what a run came to."""
+    app.say(f"{report.send.issue}: {report.ending}" + (f": {report.reason}" if report.reason else ""))
+    app.say(f"  {equation(report.account)}")
+    if report.next_due_at:
+        app.say(
+            f"  next attempt at {report.next_due_at:%Y-%m-%d %H:%M} UTC, by the next run of 'newsletter send --due'"
+        )
+
+
+def equation(account: "Account") -> str:
+    """Return the closing equation of a send, in words."""
+    terms = f"{account.sent} sent + {account.failed} failed + {account.skipped} skipped + {account.bounced} bounced"
+    closing = f"{account.planned} planned = {terms} + {account.in_doubt} in doubt + {account.open} open"
+    return closing if account.closes else f"{closing}  (DOES NOT CLOSE: restore a backup, and report this)"
+
+
+def exit_code(report: "SendReport") -> int:
+    """Return 69 where the relay was unavailable, 75 for a run that was stopped, and 1 for a send that needs a look.
+
+    That is one that is paused, held or cancelled, has rows in doubt, or does not add up. Rows that wait for their next
+    attempt, and addresses that were refused for good, are no failure.
+    """
+    from newsletter.reports import Ending
+
+    codes = {Ending.UNAVAILABLE: UNAVAILABLE, Ending.STOPPED: TRY_LATER}
+    codes |= {Ending.PAUSED: FINDINGS, Ending.NOT_RUNNING: FINDINGS}
+    found = codes.get(report.ending, DONE)
+    return found or (FINDINGS if report.account.in_doubt or not report.account.closes else DONE)

@@ -1,0 +1,130 @@
+"""Freeze an issue: compile it in a child process, so that nothing an issue or a theme does can take a send down.
+
+Nothing of the compiler is imported in this process. What is frozen is planned and sent by ``worker``.
+"""
+
+import datetime as dt
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from newsletter.config import Project
+from newsletter.errors import ConfigError, InputError, NewsletterError, NotAllowedError
+from newsletter.frontmatter import without_approval
+from newsletter.model import Edition
+from newsletter.store import StoredApproval
+
+if TYPE_CHECKING:
+    import subprocess
+
+CHILD_SECONDS = 120
+"""Seconds that compiling one issue may take."""
+_REFUSED, _CONFIG = 1, 78
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenIssue:
+    """Hold an issue as a child process compiled it: the edition, and what its front matter says of the send."""
+
+    edition: Edition
+    source_digest: str
+    approved: bool
+    send_at: dt.datetime | None
+    not_after: dt.datetime | None
+    audience: str
+
+
+def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> FrozenIssue:
+    """Compile the issue at ``path`` in a child process and return its edition.
+
+    Raises NotAllowedError for an issue that is not approved as it stands (with ``approved_only``), ConfigError or
+    InputError with the child's own words otherwise.
+    """
+    import json
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
+        # -P: a module that lies in the current folder must not stand in for one of Python's.
+        command = [sys.executable, "-P", "-m", "newsletter", "--project", str(project.root), "build"]
+        command += ["--out", folder, "--json", *(["--approved"] if approved_only else []), "--", str(path.resolve())]
+        try:
+            child = subprocess.run(  # noqa: S603
+                command,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=CHILD_SECONDS,
+                env=_environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(f"{path}: compiling took more than {CHILD_SECONDS} s and was stopped") from None
+        if child.returncode:
+            raise _child_error(path, child)
+        return _read_frozen(json.loads(child.stdout), Path(folder) / path.stem / "edition.json")
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's environment: it finds this package wherever it is, and speaks UTF-8."""
+    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTHONIOENCODING": "utf-8"}
+
+
+def _child_error(path: Path, child: "subprocess.CompletedProcess[str]") -> NewsletterError:
+    words = "\n".join(line.removeprefix("error: ") for line in child.stderr.strip().splitlines())
+    if child.returncode == _REFUSED:
+        return NotAllowedError(words)
+    if child.returncode == _CONFIG:
+        return ConfigError(words)
+    if child.returncode < 0:
+        return InputError(f"{path}: compiling it killed the compiler (signal {-child.returncode}); nothing was sent")
+    return InputError(words or f"{path}: compiling failed")
+
+
+def _read_frozen(answer: dict[str, Any], edition: Path) -> FrozenIssue:
+    from newsletter.edition import edition_from_json
+
+    return FrozenIssue(
+        edition=edition_from_json(edition.read_text(encoding="utf-8")),
+        source_digest=answer["source_digest"],
+        approved=answer["approved"],
+        send_at=_instant(answer["send_at"]),
+        not_after=_instant(answer["not_after"]),
+        audience=answer["audience"],
+    )
+
+
+def _instant(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def explain_change(approval: StoredApproval | None, path: Path) -> str:
+    """Say which line of an issue changed since it was approved, or ``""`` where its approval is not the one we know."""
+    from difflib import SequenceMatcher
+
+    from newsletter.issue import decode_issue
+
+    try:
+        text = decode_issue(path.read_bytes(), str(path))
+    except (OSError, NewsletterError):
+        return ""
+    if approval is None or approval.source_digest not in text:
+        return ""
+    before = without_approval(approval.text).splitlines()
+    after = without_approval(text).splitlines()
+    for tag, _, _, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag != "equal":
+            shown = after[start].strip()[:80] if start < end else "lines were taken out here"
+            return f"{path}:{_line_with_approval(text, start + 1)}: changed since {approval.by} approved it: {shown}"
+    return "its text is as approved; an image, a template or a setting changed"
+
+
+def _line_with_approval(text: str, line: int) -> int:
+    """Return the number in ``text`` of the line that has the number ``line`` without the approval."""
+    bare = without_approval(text)
+    same = next((at for at, (one, other) in enumerate(zip(text, bare, strict=False)) if one != other), len(bare))
+    approved_line = text.count("\n", 0, same) + 1
+    return line + 1 if bare != text and line >= approved_line else line

@@ -3,8 +3,9 @@
 The one published plugin for this refuses markdown-it-py 4, hence these few rules of our own (docs/notes/markdown.md).
 """
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from markdown_it.parser_inline import ParserInline
     from markdown_it.token import Token
     from markdown_it.utils import EnvType
+
+_HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3]")
+_QUOTES = frozenset("“”‘’")
+"""Quotes of Chinese and of English alike; what stands on their other side tells which."""
+_IMAGE_OR_BREAK = re.compile(r"<(?:img|br|hr)\b", re.IGNORECASE)
 
 
 def is_cjk(character: str) -> bool:
@@ -21,17 +27,43 @@ def is_cjk(character: str) -> bool:
 
 
 def is_spaceless(character: str) -> bool:
-    """Tell whether ``character`` belongs to a script that puts no spaces between words: CJK but Korean."""
-    return is_cjk(character) and not "\uac00" <= character <= "\ud7a3"
+    """Tell whether ``character`` belongs to a script that puts no spaces between words: CJK but Korean.
+
+    Full-width and half-width letters and digits do not count: a run of them is one word.
+    """
+    if not is_cjk(character) or _HANGUL.match(character):
+        return False
+    return unicodedata.east_asian_width(character) == "W" or unicodedata.category(character)[0] not in "LN"
 
 
 def join_lines(children: "Sequence[Token]") -> None:
-    """Drop the line breaks inside Chinese and Japanese text of one paragraph: HTML would show each as a space."""
-    for before, part, after in zip(children, children[1:], children[2:], strict=False):
-        if part.type != "softbreak" or before.type != "text" or after.type != "text":
+    """Drop the line breaks inside Chinese and Japanese text of one paragraph: HTML would show each as a space.
+
+    What counts is the characters that a reader sees on both sides of the break, also inside emphasis or a link.
+    """
+    for index, part in enumerate(children):
+        if part.type != "softbreak":
             continue
-        if is_spaceless(before.content[-1:]) and is_spaceless(after.content[:1]):
+        before = _shown(children, range(index - 1, -1, -1))[-1:]
+        after = _shown(children, range(index + 1, len(children)))[:1]
+        if _may_join(before, after):
             part.type, part.content = "text", ""
+
+
+def _shown(children: "Sequence[Token]", indexes: Iterable[int]) -> str:
+    """Return the first text at ``indexes`` that is not empty, marks such as ``**`` aside; ``""`` at anything else."""
+    for child in (children[index] for index in indexes):
+        is_tag = child.type == "html_inline" and not _IMAGE_OR_BREAK.match(child.content)
+        if child.nesting or is_tag or (child.type == "text" and not child.content):
+            continue
+        return child.content if child.type in ("text", "code_inline") else ""
+    return ""
+
+
+def _may_join(before: str, after: str) -> bool:
+    if before in _QUOTES or after in _QUOTES:
+        return is_spaceless(before) or is_spaceless(after)
+    return is_spaceless(before) and is_spaceless(after)
 
 
 def inline_parser(original: "ParserInline") -> "ParserInline":

@@ -8,13 +8,23 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from newsletter.config import SectionsSection
 from newsletter.errors import IssueError, Place, Problem
-from newsletter.markup import Source, build_cleaner, build_parser, clean_html, parse_blocks
+from newsletter.markup import (
+    Source,
+    build_cleaner,
+    build_parser,
+    clean_html,
+    parse_blocks,
+    restore_code,
+    unknown_tags,
+)
 from newsletter.model import (
+    ARTICLE_KINDS,
     ARTICLES,
     LEAD,
     QUOTE,
@@ -32,17 +42,15 @@ if TYPE_CHECKING:
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
 
-ARTICLE_KINDS = ("article", "video", "audio", "podcast", "infographic", "report", "gallery", "event", "job", "brief")
-"""What an article may be by ``{kind=…}`` or by a prefix such as ``[video]``; other prefixes are labels."""
-
 _LABELS = re.compile(r"\s*(?:\[[^\[\]\n]{1,24}\]\s*)*")
 _LABEL = re.compile(r"\[([^\[\]]+)\]")
 _BARE_URL = re.compile(r"https?://[^\s<>]+")
-_ATTRIBUTES = re.compile(r"\s*\{([^{}]*)\}\s*$")
+_ATTRIBUTES = re.compile(r"\{([^{}]*)\}$")
 _ATTRIBUTE = re.compile(r"([a-z][a-z-]*)=(\S*)")
 _SEPARATORS = re.compile(r"^[\s:,.;|·–—，：。；、-]+")
 _EMPTY_PARAGRAPH = re.compile(r"<p>\s*</p>\s*")
 _VISIBLE = re.compile(r"<(img|hr)\b|[^<>]*>\s*[^\s<]|^[^\s<]")
+_TEXT_TOKENS = ("text", "code_inline", "softbreak", "hardbreak")
 _SLUG = re.compile(r"[\w.-]+")
 
 
@@ -86,13 +94,15 @@ class _Link:
 
 
 class SectionReader:
-    """Read one body; made anew for each."""
+    """Read one body; made anew for each.
 
-    def __init__(self, source: Source, file: str, first_line: int, settings: SectionsSection) -> None:
+    After ``read``, ``unknown_tags`` holds the tags that HTML does not know, such as ``<T>``, each with its place.
+    """
+
+    def __init__(self, source: Source, settings: SectionsSection) -> None:
         self._source = source
-        self._file = file
-        self._first_line = first_line
         self._lines = source.text.split("\n")
+        self.unknown_tags: list[tuple[str, Place]] = []
         self._parser = build_parser()
         self._renderer = cast("RendererHTML", self._parser.renderer)
         self._cleaner = build_cleaner()
@@ -101,7 +111,10 @@ class SectionReader:
 
     def read(self) -> tuple[RichText | None, tuple[Section, ...]]:
         """Return the editorial, or None, and the sections; raise IssueError with the first mistake of each section."""
-        blocks = list(_split_blocks(parse_blocks(self._parser, self._source, self._file, self._first_line)))
+        tokens = parse_blocks(self._parser, self._source)
+        found = unknown_tags(tokens)
+        self.unknown_tags = [(tag, self._source.place_of(tag, self._place(line))) for tag, line in found]
+        blocks = list(_split_blocks(tokens))
         heads = [index for index, block in enumerate(blocks) if block.heading in ("h1", "h2")]
         if not heads:
             return self._read_untitled(blocks)
@@ -117,12 +130,12 @@ class SectionReader:
         return self._rich(blocks[: heads[0]]), tuple(sections)
 
     def _read_untitled(self, blocks: list[_Block]) -> tuple[RichText | None, tuple[Section, ...]]:
-        """Read a body without section headings: from its first list of links on, it is one untitled section."""
-        first = next((index for index, block in enumerate(blocks) if self._holds_articles(block)), None)
+        """Read a body without section headings: from its first article on, it is one untitled section."""
+        first = next((index for index, block in enumerate(blocks) if self._begins_articles(block)), None)
         if first is None:
             return self._rich(blocks), ()
         if first and blocks[first - 1].heading == "h3":
-            first -= 1
+            first -= 1  # it heads the list as a group
         place = self._place(blocks[first].line)
         items = tuple(self._read_items(blocks[first:], ARTICLES))
         section = Section(title=RichText("", place), name="", kind=ARTICLES, items=items, place=place)
@@ -187,23 +200,28 @@ class SectionReader:
             yield text
 
     def _read_heading(self, block: _Block, following: list[_Block], kind: str) -> tuple[Item, int]:
-        """Read a ``###`` heading: an article with what follows it, or the heading of a group."""
+        """Read a ``###`` heading: an article with what follows it, or the heading of a group.
+
+        A list with articles ends what follows. In the lead section only a heading right above such a list is a group's.
+        """
         place = self._place(block.line)
         link = _leading_link(block.children)
-        over_list = bool(following) and self._holds_articles(following[0])
-        over_list = over_list or (kind != LEAD and any(self._holds_articles(later) for later in following))
+        lists = (index for index, later in enumerate(following) if self._holds_articles(later))
+        end = next(lists, len(following))
+        over_list = end < len(following) and (kind != LEAD or not end)
         if link and not link.bare and not over_list and not _has_link(link.rest):
-            return self._article(link, following, place), len(following)
+            return self._article(link, following[:end], place), end
         children, _ = self._take_attributes(block.children, place, (), ())
-        alone = link and not _plain_text(self._strip(link.rest, place)) and not link.labels
-        if link and alone:
+        rest = self._take_attributes(link.rest, place, (), ())[0] if link else []
+        if link and not (link.bare or link.labels or _plain_text(rest)):
             return Group(self._inline(link.inner, place), place, link.url), 0
         return Group(self._inline(children, place), place), 0
 
     def _read_list(self, block: _Block) -> Iterator[Item]:
         """Read a list: items that begin with a link are articles, the others stay a list."""
         opening, closing = block.tokens[0], block.tokens[-1]
-        start = int(opening.attrGet("start") or 1)
+        first = opening.attrGet("start")
+        start = 1 if first is None else int(first)
         others: list[Token] = []
         for offset, item in enumerate(_split_blocks(block.tokens[1:-1])):
             blocks = list(_split_blocks(item.tokens[1:-1]))
@@ -218,6 +236,10 @@ class SectionReader:
             yield self._article(link, blocks[1:], self._place(item.line))
         if others:
             yield from self._flush([_Block([*others, closing], block.line)])
+
+    def _begins_articles(self, block: _Block) -> bool:
+        link = _leading_link(block.children) if block.heading == "h3" else None
+        return self._holds_articles(block) or bool(link and not link.bare and not _has_link(link.rest))
 
     def _holds_articles(self, block: _Block) -> bool:
         if block.type not in ("bullet_list_open", "ordered_list_open"):
@@ -245,7 +267,7 @@ class SectionReader:
         summary = [*([_paragraph(more, blocks[0].line if blocks else 0)] if more else []), *blocks]
         label_kinds = [label.casefold() for label in link.labels if label.casefold() in ARTICLE_KINDS]
         return Article(
-            headline=RichText(urlsplit(link.url).netloc, place) if link.bare else self._inline(link.inner, place),
+            headline=RichText(escape(_host(link.url)), place) if link.bare else self._inline(link.inner, place),
             url=link.url,
             source=link.title,
             place=place,
@@ -275,30 +297,29 @@ class SectionReader:
         if re.match(r"(?!https?:)[A-Za-z][A-Za-z0-9+.-]*:", src):
             return None, children
         alt = self._renderer.renderInlineAsText(content[0].children, self._parser.options, {})
-        return Image(src, alt, place), content[2:]
+        return Image(src, alt, self._source.place_of(src, place)), content[2:]
 
     # -----------------------------------------------------------------------------------------------------------------
     # Attributes in braces
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _strip(self, children: "list[Token]", place: Place) -> "list[Token]":
-        return self._take_attributes(children, place, (), ())[0]
-
     def _take_attributes(
         self, children: "list[Token]", place: Place, allowed: tuple[str, ...], kinds: tuple[str, ...]
     ) -> "tuple[list[Token], dict[str, Any]]":
         """Take ``{key=value …}`` off the end of a heading or item; braces that hold anything else are text."""
-        match = _ATTRIBUTES.search(children[-1].content) if children and children[-1].type == "text" else None
+        text = children[-1].content.rstrip() if children and children[-1].type == "text" else ""
+        match = _ATTRIBUTES.search(text)
         words = match[1].split() if match else []
         if match is None or not words or not any(_ATTRIBUTE.fullmatch(word) for word in words):
             return children, {}
+        place = self._source.place_of(match[0], place)
         found: dict[str, Any] = {}
         for word in words:
             key, _, value = word.partition("=")
             if key not in _READ_ATTRIBUTE and not found:
                 return children, {}
             found[key] = _read_attribute(key, value, allowed, kinds, place)
-        last = _text_token(children[-1].content[: match.start()])
+        last = _text_token(text[: match.start()].rstrip())
         return [*children[:-1], *([last] if last.content else [])], found
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -310,17 +331,20 @@ class SectionReader:
         if not tokens:
             return None
         where = place or self._place(blocks[0].line)
-        html = clean_html(self._cleaner, self._renderer.render(tokens, self._parser.options, {}), where)
+        html = self._clean(self._renderer.render(tokens, self._parser.options, {}), where)
         shown = _EMPTY_PARAGRAPH.sub("", html).strip()
         return RichText(shown, where) if _VISIBLE.search(shown) else None
 
     def _inline(self, children: "list[Token]", place: Place) -> RichText:
         html = self._renderer.renderInline(children, self._parser.options, {})
-        return RichText(clean_html(self._cleaner, html, place), place)
+        return RichText(self._clean(html, place), place)
+
+    def _clean(self, html: str, place: Place) -> str:
+        return restore_code(clean_html(self._cleaner, html, place), self._source.fields)
 
     def _place(self, line: int) -> Place:
         text = self._lines[line] if line < len(self._lines) else ""
-        return Place(self._file, self._first_line + line, len(text) - len(text.lstrip()) + 1)
+        return Place(self._source.file, self._source.first_line + line, len(text) - len(text.lstrip()) + 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -355,7 +379,7 @@ def _leading_link(children: "list[Token]") -> _Link | None:
         content = content[1:]
     if not content:
         return None
-    if content[0].type == "text" and not labels and _BARE_URL.fullmatch(_without_attributes(content[0].content)):
+    if content[0].type == "text" and not labels and _host(_without_attributes(content[0].content)):
         return _bare_link(content)
     end = next((index for index, child in enumerate(content) if child.type == "link_close"), 0)
     if content[0].type != "link_open" or not _plain_text(content[1:end]).strip():
@@ -367,13 +391,23 @@ def _leading_link(children: "list[Token]") -> _Link | None:
 
 
 def _bare_link(content: "list[Token]") -> _Link:
+    from markdown_it.common.normalize_url import normalizeLink
+
     url = _without_attributes(content[0].content)
-    rest = _text_token(content[0].content[len(url) :])
-    return _Link((), [], url, "", [rest, *content[1:]] if rest.content else content[1:], bare=True)
+    rest = _text_token(content[0].content.lstrip()[len(url) :])
+    return _Link((), [], normalizeLink(url), "", [rest, *content[1:]] if rest.content else content[1:], bare=True)
+
+
+def _host(url: str) -> str:
+    """Return the host of a web address that stands alone, ``""`` for any other text."""
+    try:
+        return urlsplit(url).hostname or "" if _BARE_URL.fullmatch(url) else ""
+    except ValueError:  # brackets that hold no IPv6 address
+        return ""
 
 
 def _without_attributes(text: str) -> str:
-    return _ATTRIBUTES.sub("", text).strip()
+    return _ATTRIBUTES.sub("", text.strip()).rstrip()
 
 
 def _has_link(children: "list[Token]") -> bool:
@@ -391,7 +425,7 @@ def _split_at_break(children: "list[Token]") -> "tuple[list[Token], list[Token]]
 
 
 def _plain_text(children: "list[Token]") -> str:
-    return "".join(child.content for child in children if child.type in ("text", "code_inline"))
+    return "".join(" " if "break" in child.type else child.content for child in children if child.type in _TEXT_TOKENS)
 
 
 def _is_comment(child: "Token") -> bool:
@@ -471,3 +505,7 @@ def _read_attribute(key: str, value: str, allowed: tuple[str, ...], kinds: tuple
         return read(value)
     except ValueError:
         raise IssueError([Problem(f"{{{key}={value}}} cannot be read", place, f"write it like {example}")]) from None
+
+
+ATTRIBUTES = tuple(_READ_ATTRIBUTE)
+"""Every attribute that may stand in braces."""

@@ -7,15 +7,16 @@ and no tag or alias of YAML can do anything. The body below it is read in ``issu
 import datetime as dt
 import difflib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from newsletter.errors import IssueError, Place, Problem
-from newsletter.model import Approval
+from newsletter.model import Approval, clean_characters
 
 if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.nodes import Node
 
 _T = TypeVar("_T")
@@ -39,19 +40,29 @@ KEYS: Mapping[str, str] = {
     "approved": "written by 'newsletter approve'",
 }
 """Every key that a front matter may hold, with what it means."""
+_FREE_TEXT = ("subject", "preheader", "author")
+"""Keys whose value is any words; a ``#`` among them was hardly meant to begin a comment."""
+_TEXT = (*_FREE_TEXT, "number")
 _SELECT_RULES = ("top", "since", "min_sources", "feeds", "tags", "limit", "skip_if_empty")
 _DURATION = re.compile(r"(\d{1,4})\s*(minute|hour|day)s?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+_KEY_LINE = re.compile(r"([a-z_]+) *:[ \t]+(?=\S)")
 _APPROVED_LINE = re.compile(r"^approved:.*\n", re.MULTILINE)
 _APPROVAL = re.compile(r"([0-9a-f]{64}) by (.{1,200}) (\d{4}-\d{2}-\d{2})")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Hold one key's value, as text, list or mapping of texts, and the place of the value."""
+    """Hold one key's value, as text, list or mapping of texts, and its place.
+
+    ``written`` is the value as it stands behind the key, ``places`` those of the keys within it.
+    """
 
     value: Any
     place: Place
+    written: str = ""
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,114 +74,173 @@ class FrontMatter:
     body_line: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    yaml: str
-    body: str
-    body_line: int
-
-
 def read_front_matter(text: str, file: str) -> FrontMatter:
     """Split ``text`` and read what stands between the two ``---`` lines.
 
     Raises IssueError with a Problem for each mistake: no front matter, no YAML, unknown, doubled or empty keys.
     """
-    bounds = _split(text, file)
-    if len(bounds.yaml) > SIZE_LIMIT:
-        message = f"the front matter has {len(bounds.yaml):,} characters; {SIZE_LIMIT:,} may stand"
-        raise IssueError([Problem(message, Place(file))])
-    node = _compose(bounds.yaml, file)
-    return FrontMatter(_entries(node, file), bounds.body, bounds.body_line)
+    yaml_text, body, body_line = _split(text, file)
+    if len(yaml_text) > SIZE_LIMIT:
+        message = f"the front matter has {len(yaml_text):,} characters; {SIZE_LIMIT:,} may stand"
+        raise IssueError([Problem(message, Place(file), "move text below the second '---'")])
+    return FrontMatter(_Reader(yaml_text, file).entries(), body, body_line)
 
 
-def _split(text: str, file: str) -> _Bounds:
-    lines = text.split("\n")
-    example = "begin the file with '---', 'subject: …', 'date: 2026-11-25', '---', each on a line of its own"
-    if lines[0].rstrip() != "---":
-        raise IssueError([Problem(f"no front matter: the file begins with {lines[0][:40]!r}", Place(file), example)])
-    for number, line in enumerate(lines[1:], start=2):
-        if line.rstrip() in ("---", "..."):
-            return _Bounds("\n".join(lines[1 : number - 1]), "\n".join(lines[number:]), number + 1)
-    raise IssueError([Problem("the front matter is not closed", Place(file), "end it with a line '---'")])
+def _split(text: str, file: str) -> tuple[str, str, int]:
+    """Return what stands between the ``---`` lines, what stands below them, and the line on which that begins."""
+    first, _, rest = text.partition("\n")
+    if first.rstrip() != "---":
+        found = f"the file begins with {first[:40]!r}" if first.strip() else "the file begins with an empty line"
+        example = "begin the file with '---', 'subject: …', 'date: 2026-11-25', '---', each on a line of its own"
+        raise IssueError([Problem(f"no front matter: {found}", Place(file), example)])
+    closing = _CLOSING.search(rest)
+    if closing is None:
+        raise IssueError([Problem("the front matter is not closed", Place(file), "end it with a line '---'")])
+    body_line = rest.count("\n", 0, closing.start()) + 3
+    return rest[: max(closing.start() - 1, 0)], rest[closing.end() + 1 :], body_line
 
 
-def _compose(yaml_text: str, file: str) -> "Node | None":
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+class _Reader:
+    """Read the YAML of one front matter, whose first line is line 2 of the file."""
 
-    try:
-        return YAML(typ="safe", pure=True).compose(yaml_text)  # type: ignore[no-any-return]
-    except MarkedYAMLError as error:
+    def __init__(self, yaml_text: str, file: str) -> None:
+        self._text = yaml_text
+        self._lines = yaml_text.split("\n")
+        self._file = file
+
+    def entries(self) -> dict[str, Entry]:
+        from ruamel.yaml.nodes import MappingNode
+
+        node = self._compose()
+        if node is None:
+            return {}
+        if not isinstance(node, MappingNode):
+            message = "the front matter holds no 'key: value' lines"
+            hint = f"put a space behind each colon; valid keys: {', '.join(KEYS)}"
+            raise IssueError([Problem(message, self._place(node), hint)])
+        problems: list[Problem] = []
+        entries: dict[str, Entry] = {}
+        for key_node, value_node in node.value:
+            entry = collect(problems, lambda: self._entry(key_node, value_node, entries))  # noqa: B023
+            if entry:
+                entries[str(key_node.value)] = entry
+        if problems:
+            raise IssueError(problems)
+        return entries
+
+    def _compose(self) -> "Node | None":
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        try:
+            return YAML(typ="safe", pure=True).compose(self._text)  # type: ignore[no-any-return]
+        except MarkedYAMLError as error:
+            raise IssueError([self._yaml_problem(error)]) from None
+        except (YAMLError, RecursionError, ValueError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
+            problem = Problem(f"the front matter is not valid YAML: {reason}", Place(self._file, 2), "write it anew")
+            raise IssueError([problem]) from None
+
+    def _yaml_problem(self, error: "MarkedYAMLError") -> Problem:
+        """Say what is wrong with YAML; a text that YAML takes for its own signs gets its fix, since editors meet it."""
+        reason = str(error.problem or error.context)
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        raise IssueError([_yaml_problem(str(error.problem or error.context), yaml_text, file, line, column)]) from None
-    except (YAMLError, RecursionError, ValueError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        raise IssueError([Problem(f"the front matter is not valid YAML: {reason}", Place(file, 2))]) from None
+        if "quoted scalar" in str(error.context):
+            mark = error.context_mark
+        line = min(mark.line if mark else 0, len(self._lines) - 1)
+        for index, written in enumerate(self._lines):
+            key = re.match(r"([a-z_]+):(?=\S)", written)
+            if key and key[1] in KEYS:
+                place = Place(self._file, index + 2, key.end() + 1)
+                return Problem(f"no space behind '{key[0]}'", place, "write 'key: value', with a space")
+        found = _KEY_LINE.match(self._lines[line])
+        if found and found[1] in _TEXT:
+            value = self._lines[line][found.end() :]
+            colon = ": " in value or value.endswith(":")
+            what = "a value with a colon" if colon else f"a value that begins with {value[0]}"
+            place = Place(self._file, line + 2, found.end() + 1)
+            return Problem(f"{found[1]}: {what} needs quotes", place, _quoted(found[1], value))
+        place = Place(self._file, line + 2, (mark.column if mark else 0) + 1)
+        return Problem(f"the front matter is not valid YAML: {reason}", place, "write each line as 'key: value'")
+
+    def _entry(self, key_node: "Node", value_node: "Node", known: Mapping[str, Entry]) -> Entry:
+        """Return one entry; raise IssueError for a key that is unknown or doubled and a value that YAML changed."""
+        key = self._key(key_node)
+        if key not in KEYS:
+            close = difflib.get_close_matches(key, KEYS, n=1)
+            guess = f"did you mean '{close[0]}'? " if close else ""
+            raise self._refused(key_node, f"unknown key '{key[:60]}'", f"{guess}valid keys: {', '.join(KEYS)}")
+        if key in known:
+            raise self._refused(key_node, f"'{key}' stands here for the second time", "keep one of the two")
+        line, column = key_node.end_mark.line, key_node.end_mark.column
+        written = self._lines[line][column:].lstrip(" :\t").rstrip()
+        if key in _TEXT:
+            self._refuse_lost(key, value_node, written)
+        places = dict(self._places(value_node))
+        place = self._place(value_node) if written else Place(self._file, line + 2, column + 1)
+        return Entry(self._plain(value_node), place, written, places)
+
+    def _refuse_lost(self, key: str, node: "Node", written: str) -> None:
+        """Raise IssueError where YAML takes part of a text for a comment or a tag, and would drop it."""
+        from ruamel.yaml.nodes import ScalarNode
+
+        if written.startswith(("!", "&")):
+            raise self._refused(
+                node, f"{key}: a value that begins with {written[0]} needs quotes", _quoted(key, written)
+            )
+        if not isinstance(node, ScalarNode) or node.style is not None:
+            return
+        end = node.end_mark
+        rest = (self._lines[end.line] if end.line < len(self._lines) else "")[end.column :] if node.value else written
+        if rest.lstrip().startswith("#") and (key in _FREE_TEXT or not node.value):
+            column = (self._lines[end.line].index("#", end.column) if node.value else 0) + 1
+            place = Place(self._file, end.line + 2, column)
+            place = place if node.value else self._place(node)
+            message = f"{key}: what follows '#' is a comment, and would be lost"
+            raise IssueError([Problem(message, place, _quoted(key, written))])
+
+    def _plain(self, node: "Node", depth: int = 0) -> Any:
+        """Return a node's value as text, list or mapping; empty scalars become ``""``."""
+        from ruamel.yaml.nodes import MappingNode, ScalarNode
+
+        if depth > 3 or node.anchor:
+            reason = "an anchor" if node.anchor else "lists in lists in lists"
+            raise self._refused(node, f"{reason} cannot stand in the front matter", "write the value as it is")
+        if isinstance(node, ScalarNode):
+            empty = node.value in ("null", "~") and node.style is None
+            return "" if empty else clean_characters(str(node.value))
+        if isinstance(node, MappingNode):
+            return {self._key(key): self._plain(value, depth + 1) for key, value in node.value}
+        return [self._plain(child, depth + 1) for child in node.value]
+
+    def _places(self, node: "Node") -> Iterator[tuple[str, Place]]:
+        from ruamel.yaml.nodes import MappingNode
+
+        for key, value in node.value if isinstance(node, MappingNode) else ():
+            yield str(key.value), self._place(key)
+            yield from self._places(value)
+
+    def _key(self, node: "Node") -> str:
+        from ruamel.yaml.nodes import ScalarNode
+
+        if not isinstance(node, ScalarNode):
+            raise self._refused(node, "a list or mapping cannot be a key", "write 'key: value'")
+        return clean_characters(str(node.value))
+
+    def _refused(self, node: "Node", message: str, hint: str) -> IssueError:
+        return IssueError([Problem(message, self._place(node), hint)])
+
+    def _place(self, node: "Node") -> Place:
+        return Place(self._file, node.start_mark.line + 2, node.start_mark.column + 1)
 
 
-def _yaml_problem(reason: str, yaml_text: str, file: str, line: int, column: int) -> Problem:
-    """Say what is wrong with YAML; a value with a colon gets its fix, since every editor meets it."""
-    lines = yaml_text.split("\n")
-    written = lines[line] if line < len(lines) else ""
-    key, separator, value = written.partition(": ")
-    if "mapping values are not allowed" in reason and separator and ":" in value:
-        quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
-        place = Place(file, line + 2, len(key) + 3)
-        return Problem(f"{key.strip()}: a value with a colon needs quotes", place, f'write {key.strip()}: "{quoted}"')
-    place = Place(file, min(line, max(len(lines) - 1, 0)) + 2, column + 1)
-    return Problem(f"the front matter is not valid YAML: {reason}", place, "write each line as 'key: value'")
-
-
-def _entries(node: "Node | None", file: str) -> dict[str, Entry]:
-    from ruamel.yaml.nodes import MappingNode, ScalarNode
-
-    if node is None:
-        return {}
-    if not isinstance(node, MappingNode):
-        message = "the front matter holds no 'key: value' lines"
-        raise IssueError([Problem(message, _place(node, file), f"valid keys: {', '.join(KEYS)}")])
-    problems: list[Problem] = []
-    entries: dict[str, Entry] = {}
-    for key_node, value_node in node.value:
-        key, place = str(key_node.value), _place(key_node, file)
-        if not isinstance(key_node, ScalarNode) or key not in KEYS:
-            problems.append(_unknown_key(key if isinstance(key_node, ScalarNode) else "…", place))
-        elif key in entries:
-            problems.append(Problem(f"'{key}' stands here for the second time", place, "keep one of the two"))
-        else:
-            try:
-                entries[key] = Entry(_plain(value_node, file), _place(value_node, file))
-            except IssueError as error:
-                problems.extend(error.problems)
-    if problems:
-        raise IssueError(problems)
-    return entries
-
-
-def _unknown_key(key: str, place: Place) -> Problem:
-    close = difflib.get_close_matches(key, KEYS, n=1)
-    guess = f"did you mean '{close[0]}'? " if close else ""
-    return Problem(f"unknown key '{key[:60]}'", place, f"{guess}valid keys: {', '.join(KEYS)}")
-
-
-def _plain(node: "Node", file: str, depth: int = 0) -> Any:
-    """Return a node's value as text, list or mapping; empty scalars become ``""``."""
-    from ruamel.yaml.nodes import MappingNode, ScalarNode
-
-    if depth > 3 or node.anchor:
-        reason = "an anchor" if node.anchor else "lists in lists in lists"
-        raise IssueError([Problem(f"{reason} cannot stand in the front matter", _place(node, file))])
-    if isinstance(node, ScalarNode):
-        empty = node.value in ("null", "~") and node.style is None
-        return "" if empty else str(node.value)
-    if isinstance(node, MappingNode):
-        return {str(key.value): _plain(value, file, depth + 1) for key, value in node.value}
-    return [_plain(child, file, depth + 1) for child in node.value]
-
-
-def _place(node: "Node", file: str) -> Place:
-    return Place(file, node.start_mark.line + 2, node.start_mark.column + 1)
+def _quoted(key: str, value: str) -> str:
+    """Return the hint that gives ``key`` its value in quotes; a quote that was left open goes."""
+    text = " ".join(value.split())
+    if text[0] in "\"'" and text.count(text[0]) == 1:
+        text = text[1:]
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'write {key}: "{escaped}"'
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -201,14 +271,16 @@ def with_approval(text: str, approval: Approval) -> str:
 
 
 def _refuse(entry: Entry, what: str, wanted: str) -> IssueError:
-    found = entry.value if isinstance(entry.value, str) else type(entry.value).__name__
-    return IssueError([Problem(f"{str(found)[:80]!r} is no {what}", entry.place, f"write {wanted}")])
+    kinds = {list: "a list", dict: "a mapping"}
+    found = repr(entry.value[:80]) if isinstance(entry.value, str) else kinds[type(entry.value)]
+    return IssueError([Problem(f"{found} is not {what}", entry.place, f"write {wanted}")])
 
 
 def as_text(entry: Entry) -> str:
     """Return one line of text; a block of lines is folded."""
     if not isinstance(entry.value, str):
-        raise _refuse(entry, "text", "one line of text")
+        quoted = _quoted("", entry.written).removeprefix("write : ") if entry.written else "one line of text"
+        raise _refuse(entry, "text", quoted)
     return " ".join(entry.value.split())
 
 
@@ -216,60 +288,77 @@ def as_names(entry: Entry) -> tuple[str, ...]:
     """Return names, written as a list or with commas."""
     value = entry.value.split(",") if isinstance(entry.value, str) else entry.value
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise _refuse(entry, "list of names", "names with commas between them, or a list")
+        raise _refuse(entry, "a list of names", "names with commas between them, or a list")
     return tuple(name.strip() for name in value if name.strip())
 
 
 def as_date(entry: Entry) -> dt.date:
     """Return a day written as ``2026-11-25``."""
-    day, _, _ = _written(entry).replace("T", " ").partition(" ")
+    written = _written(entry)
     try:
-        return dt.date.fromisoformat(day)
+        if _DAY.fullmatch(written):
+            return dt.date.fromisoformat(written)
     except ValueError:
-        raise _refuse(entry, "date", "a day like 2026-11-25") from None
+        pass
+    raise _refuse(entry, "a date", "a day like 2026-11-25")
 
 
 def as_instant(entry: Entry, zone: ZoneInfo) -> dt.datetime:
     """Return an aware time: wall time in ``zone``, or ISO 8601 with an offset."""
     text = _written(entry)
     try:
-        dt.date.fromisoformat(text[:10])
-        time = dt.datetime.fromisoformat(text if len(text) > 10 else "")
-    except ValueError:
-        wanted = f"a time like 2026-11-25 08:00 (in {zone.key}), or 2026-11-25T08:00+01:00"
-        raise _refuse(entry, "time", wanted) from None
-    return time if time.tzinfo else time.replace(tzinfo=zone)
+        if _DAY.match(text) and len(text) > 10:
+            time = dt.datetime.fromisoformat(text)
+            aware = time if time.tzinfo else time.replace(tzinfo=zone)
+            aware.astimezone(dt.UTC)  # OverflowError at the ends of the calendar
+            return aware
+    except (ValueError, OverflowError):
+        pass
+    wanted = f"a time like 2026-11-25 08:00 (in {zone.key}), or 2026-11-25T08:00+01:00"
+    raise _refuse(entry, "a time", wanted)
 
 
 def as_deadline(entry: Entry, zone: ZoneInfo, send_at: dt.datetime | None) -> dt.datetime:
     """Return an aware time, or ``36 hours`` counted from ``send_at``."""
     match = _DURATION.fullmatch(_written(entry))
     if match is None:
-        return as_instant(entry, zone)
-    if send_at is None:
+        deadline = as_instant(entry, zone)
+    elif send_at is None:
         message = "'not_after' counts from 'send_at', and there is none"
         raise IssueError([Problem(message, entry.place, "add send_at, or write a time")])
-    return send_at + dt.timedelta(**{f"{match[2]}s": int(match[1])})
+    else:
+        try:
+            deadline = send_at + dt.timedelta(**{f"{match[2]}s": int(match[1])})
+        except OverflowError:
+            raise _refuse(entry, "a time", "a shorter time") from None
+    if send_at and deadline < send_at:
+        message = "'not_after' lies before 'send_at': the issue would never be sent"
+        raise IssueError([Problem(message, entry.place, "write a later time")])
+    return deadline
 
 
 def as_approval(entry: Entry) -> Approval:
     """Return the approval that ``newsletter approve`` wrote."""
     match = _APPROVAL.fullmatch(_written(entry))
-    if match is None:
-        raise _refuse(entry, "approval", "nothing here yourself; 'newsletter approve SLUG' does it")
-    return Approval(match[1], match[2], dt.date.fromisoformat(match[3]))
+    try:
+        if match:
+            return Approval(match[1], match[2], dt.date.fromisoformat(match[3]))
+    except ValueError:
+        pass
+    raise _refuse(entry, "an approval", "nothing here yourself; 'newsletter approve SLUG' does it")
 
 
 def as_rules(entry: Entry) -> Mapping[str, Mapping[str, object]]:
     """Return selection rules: for each section's heading a mapping of rule to value."""
     value = entry.value
     if not isinstance(value, dict) or not all(isinstance(rules, dict) for rules in value.values()):
-        raise _refuse(entry, "set of rules", "Heading: {top: 5, since: 7 days}")
+        raise _refuse(entry, "a set of rules", "Heading: {top: 5, since: 7 days}")
     for heading, rules in value.items():
         for rule in rules:
             if rule not in _SELECT_RULES:
                 message = f"select: {heading}: unknown rule '{rule}'"
-                raise IssueError([Problem(message, entry.place, f"valid rules: {', '.join(_SELECT_RULES)}")])
+                place = entry.places.get(rule, entry.place)
+                raise IssueError([Problem(message, place, f"valid rules: {', '.join(_SELECT_RULES)}")])
     return value
 
 
@@ -277,7 +366,7 @@ def as_language(entry: Entry) -> str:
     """Return a BCP 47 language tag."""
     tag = _written(entry)
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
-        raise _refuse(entry, "language tag", "one like en, fr or zh-Hans")
+        raise _refuse(entry, "a language tag", "one like en, fr or zh-Hans")
     return tag
 
 

@@ -7,31 +7,41 @@ content is kept as rich text in its place, never dropped. How these look is deci
 
 import datetime as dt
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from newsletter import frontmatter
-from newsletter.articles import SectionReader, heading_key
+from newsletter.articles import ATTRIBUTES, SectionReader, heading_key
 from newsletter.config import SectionsSection
-from newsletter.errors import IssueError, Place, Problem
+from newsletter.errors import InputError, IssueError, Place, Problem
 from newsletter.frontmatter import Entry, FrontMatter, collect
 from newsletter.markup import (
     FieldSource,
-    clean_characters,
+    Source,
+    fields_in_tags,
+    fields_in_url,
     fields_used,
-    has_field_in_tag,
-    holds_field,
     image_sources,
+    link_targets,
     mark_fields,
     parse_field,
+    prose_of,
 )
-from newsletter.model import LEAD, Article, Group, Image, Issue, RichText, Slot
+from newsletter.model import LEAD, Article, Group, Image, Issue, RichText, Slot, clean_characters
 
-SIZE_LIMIT = 1_000_000
+SIZE_LIMIT = 500_000
 """Bytes that an issue file may have; the largest real one seen has 37,000."""
 SUBJECT_LIMIT = 400
 """Characters that subject and preheader may have each."""
+WARNING_LIMIT = 5
+"""Warnings of one sort that are told one by one."""
 _UNUSED = Slot("")
+_BROKEN_FIELD = re.compile(r"\{\{\s*[A-Za-z_][^{}\n]*\n[^{}\n]*\}\}")
+_BRACES = re.compile(r"\{\s*([A-Za-z][A-Za-z-]{1,12})\s*[=:][^{}]*\}")
+_CURLY_LINK = re.compile(r"\[[^\[\]]*\]\(\s*\S+\s+[“”„‟«»‘’][^()]*\)")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+([/?#].*)?")
 
 
 def decode_issue(content: bytes, file: str) -> str:
@@ -69,10 +79,11 @@ def parse_issue(text: str, *, slug: str, file: str, sections: SectionsSection, z
     front = frontmatter.read_front_matter(text, file)
     head = _read_head(front, slug, file, zone)
     source = mark_fields(front.body, file, front.body_line)
-    reader = SectionReader(source, file, front.body_line, sections)
+    reader = SectionReader(source, sections)
     editorial, found = reader.read()
-    issue = replace(head, editorial=editorial, sections=found)
-    return _with_fields(_with_images(issue), source.fields)
+    issue = _with_images(replace(head, editorial=editorial, sections=found), source)
+    marked = _with_fields(issue, source, _head_fields(issue, front, Source(text, (), file)))
+    return replace(marked, warnings=(*_tag_warnings(reader.unknown_tags), *_text_warnings(issue, source)))
 
 
 def read_head(text: str, *, slug: str, file: str, zone: ZoneInfo) -> Issue:
@@ -97,7 +108,7 @@ def issue_warnings(issue: Issue, sections: SectionsSection) -> tuple[Problem, ..
             found.append(Problem(message, lead.place))
     if any(slot.field == "name" and not slot.default for slot in issue.slots):
         found.append(Problem("{{ name }} shows nothing where no name is known", place, 'add | default("reader")'))
-    return tuple(found)
+    return (*found, *issue.warnings)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -140,10 +151,15 @@ def _read_head(front: FrontMatter, slug: str, file: str, zone: ZoneInfo) -> Issu
         if "approved" in entries
         else None,
     )
-    problems.extend(_length_problems(issue, entries, file))
+    problems.extend(_text_problems(issue, front, file))
     if problems:
-        raise IssueError(sorted(problems, key=lambda problem: problem.place.line if problem.place else 0))
+        raise IssueError(_sorted(problems))
     return issue
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    places = {problem: problem.place or Place("") for problem in problems}
+    return sorted(places, key=lambda problem: (places[problem].line, places[problem].column))
 
 
 def _day(entries: dict[str, Entry], slug: str, file: str) -> dt.date:
@@ -155,15 +171,37 @@ def _day(entries: dict[str, Entry], slug: str, file: str) -> dt.date:
         raise IssueError([Problem("'date' is missing", Place(file), "add a line like 'date: 2026-11-25'")]) from None
 
 
-def _length_problems(issue: Issue, entries: dict[str, Entry], file: str) -> list[Problem]:
-    problems = []
-    if "subject" not in entries:
-        problems.append(Problem("'subject' is missing", Place(file), "add a line 'subject: …' to the front matter"))
+def _text_problems(issue: Issue, front: FrontMatter, file: str) -> Iterator[Problem]:
+    """Find what is wrong with subject, preheader and author beyond their types."""
+    subject = front.entries.get("subject")
+    if subject is None:
+        yield Problem("'subject' is missing", Place(file), "add a line 'subject: …' to the front matter")
+    elif subject.value == "":
+        yield Problem("'subject' is empty", subject.place, "write what the mail is about")
+    elif hides_line_break(issue.subject):
+        message = "subject: an encoded-word (=?…?=) hides a line break or control character, and could forge a header"
+        yield Problem(message, subject.place, "write it as plain text")
     for key, value in (("subject", issue.subject), ("preheader", issue.preheader)):
         if len(value) > SUBJECT_LIMIT:
             message = f"{key} has {len(value)} characters; {SUBJECT_LIMIT} may stand"
-            problems.append(Problem(message, entries[key].place, "shorten it"))
-    return problems
+            yield Problem(message, front.entries[key].place, "shorten it")
+    for key, value in (("author", issue.author), ("number", issue.number)):
+        if "{{" in value:
+            hint = "merge fields may stand in the text, the subject and the preheader"
+            yield Problem(f"{key}: a merge field cannot stand here", front.entries[key].place, hint)
+
+
+def hides_line_break(text: str) -> bool:
+    """Tell whether undoing RFC 2047 in ``text`` brings out what could forge a header."""
+    if "=?" not in text:
+        return False
+    from newsletter.headers import refuse_injection
+
+    try:
+        refuse_injection(text, "the subject")
+    except InputError:
+        return True
+    return False
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -192,27 +230,41 @@ def is_local_image(src: str) -> bool:
     return bool(src) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//|#", src)
 
 
-def _with_images(issue: Issue) -> Issue:
+def _all_images(issue: Issue, source: Source) -> list[Image]:
     images = [article.image for article in issue.articles if article.image]
     for text in rich_texts(issue):
-        images.extend(Image(src, alt, text.place) for src, alt in image_sources(text.html))
-    local = {image.src: image for image in reversed(images) if is_local_image(image.src)}
-    return replace(issue, images=tuple(sorted(local.values(), key=lambda image: (image.place.line, image.src))))
+        found = image_sources(text.html)
+        images.extend(Image(src, alt, source.place_of(src, text.place)) for src, alt in found)
+    return sorted(images, key=lambda image: (image.place.line, image.place.column, image.src))
 
 
-def _with_fields(issue: Issue, fields: tuple[FieldSource, ...]) -> Issue:
+def _with_images(issue: Issue, source: Source) -> Issue:
+    local = {image.src: image for image in reversed(_all_images(issue, source)) if is_local_image(image.src)}
+    return replace(issue, images=tuple(reversed(local.values())))
+
+
+def _head_fields(issue: Issue, front: FrontMatter, whole: Source) -> tuple[FieldSource, ...]:
+    """Return the merge fields of subject and preheader, in this order."""
+    return tuple(
+        replace(field, place=whole.place_of(field.text, front.entries[key].place))
+        for key, value in (("subject", issue.subject), ("preheader", issue.preheader))
+        for field in mark_fields(value, whole.file).fields
+    )
+
+
+def _with_fields(issue: Issue, source: Source, head: tuple[FieldSource, ...]) -> Issue:
     """Resolve the merge fields that reach the mail; those in code or comments never do."""
-    subject = mark_fields(issue.subject, issue.file, 1, len(fields))
-    preheader = mark_fields(issue.preheader, issue.file, 1, len(fields) + len(subject.fields))
-    every = (*fields, *subject.fields, *preheader.fields)
+    subject = mark_fields(issue.subject, issue.file, 1, len(source.fields))
+    preheader = mark_fields(issue.preheader, issue.file, 1, len(source.fields) + len(subject.fields))
+    every = (*source.fields, *head)
     marked = replace(issue, subject=_unescape(subject.text), preheader=_unescape(preheader.text))
-    problems = [*_misplaced(marked)]
+    problems = [*_misplaced(marked, every), *_broken_fields(marked, source)]
     slots = [_UNUSED] * len(every)
     used = [number for text in rich_texts(marked) for number in fields_used(text.html)]
     for number in (*used, *fields_used(marked.subject), *fields_used(marked.preheader)):
         slots[number] = collect(problems, lambda: parse_field(every[number])) or _UNUSED  # noqa: B023
     if problems:
-        raise IssueError(list(dict.fromkeys(problems)))
+        raise IssueError(_sorted(problems))
     return replace(marked, slots=tuple(slots))
 
 
@@ -220,17 +272,85 @@ def _unescape(text: str) -> str:
     return text.replace("\\{{", "{{")
 
 
-def _misplaced(issue: Issue) -> list[Problem]:
+def _misplaced(issue: Issue, fields: Sequence[FieldSource]) -> Iterator[Problem]:
     """Find merge fields where no value of a recipient may go."""
-    places = [text.place for text in rich_texts(issue) if has_field_in_tag(text.html)]
+    numbers = [number for text in rich_texts(issue) for number in fields_in_tags(text.html)]
     for article in issue.articles:
-        alt = article.image.alt if article.image else ""
-        if any(holds_field(text) for text in (article.url, article.source, alt)):
-            places.append(article.place)
+        image = (article.image.src, article.image.alt) if article.image else ()
+        numbers.extend(number for text in (article.url, article.source, *image) for number in fields_in_url(text))
     groups = (item for section in issue.sections for item in section.items if isinstance(item, Group))
-    places.extend(group.place for group in groups if holds_field(group.url))
+    numbers.extend(number for group in groups for number in fields_in_url(group.url))
     message = "a merge field stands in a link's target or title, or in an image's description"
-    return [Problem(message, place, "merge fields may stand in text only") for place in places]
+    for number in numbers:
+        # An address may hold an encoded character that looks like the marker of a field that there is none of.
+        place = fields[number].place if number < len(fields) else Place(issue.file)
+        yield Problem(message, place, "merge fields may stand in text only")
+
+
+def _broken_fields(issue: Issue, source: Source) -> Iterator[Problem]:
+    """Find merge fields that were broken into two lines, as some editors do by themselves."""
+    for text in rich_texts(issue):
+        for found in _BROKEN_FIELD.finditer(prose_of(text.html)):
+            place = source.place_of(found[0].split("\n")[0].rstrip(), text.place)
+            yield Problem("a merge field is broken into two lines", place, "write it on one line")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Warnings
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _tag_warnings(tags: Sequence[tuple[str, Place]]) -> list[Problem]:
+    hint = "to show it, write it as code, or with a backslash before the '<'"
+    return _few(
+        [Problem(f"{tag[:40]} is not a tag that HTML knows, and does not show", place, hint) for tag, place in tags]
+    )
+
+
+def _text_warnings(issue: Issue, source: Source) -> Iterator[Problem]:
+    """Say what in the text will hardly look as it was meant to."""
+    hint = "say what it shows: ![description](address)"
+    undescribed = [image for image in _all_images(issue, source) if not image.alt.strip()]
+    yield from _few(
+        [Problem(f"the image {image.src[:60]!r} has no description", image.place, hint) for image in undescribed]
+    )
+    texts = rich_texts(issue)
+    yield from _few([problem for text in texts for problem in _link_warnings(text, source)])
+    yield from _few([problem for text in texts for problem in _brace_warnings(text, source)])
+
+
+def _link_warnings(text: RichText, source: Source) -> Iterator[Problem]:
+    for target in link_targets(text.html):
+        if target is None:
+            message = "a link has an address that mail cannot have, and leads nowhere"
+            yield Problem(message, text.place, "http, https and mailto may stand")
+        elif target and not re.match(r"(?:https?|mailto):", target, re.IGNORECASE):
+            whole = f"write https://{target}" if _HOST.fullmatch(target) else "write the whole address, with https://"
+            yield Problem(
+                f"the link {target[:60]!r} leads nowhere from a mail", source.place_of(target, text.place), whole
+            )
+    for found in _CURLY_LINK.finditer(prose_of(text.html)):
+        place = source.place_of(found[0].split("](")[0], text.place)
+        yield Problem("a link with curly quotes stays text", place, 'write straight ones: [text](address "source")')
+
+
+def _brace_warnings(text: RichText, source: Source) -> Iterator[Problem]:
+    """Find braces that stay text and look like attributes: misspelt, or not at the end of a heading or item."""
+    for found in _BRACES.finditer(prose_of(text.html)):
+        close = get_close_matches(found[1].lower(), ATTRIBUTES, n=1, cutoff=0.7)
+        if close:
+            place = source.place_of(found[0].split("\n")[0], text.place)
+            hint = f"did you mean '{close[0]}='? attributes stand at the end of a heading or an item's first paragraph"
+            yield Problem(f"{found[0][:60]} stays text", place, hint)
+
+
+def _few(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first problems of one sort, the last of them with the number of those that are left out."""
+    if len(problems) <= WARNING_LIMIT:
+        return list(problems)
+    last = problems[WARNING_LIMIT - 1]
+    more = len(problems) - WARNING_LIMIT
+    return [*problems[: WARNING_LIMIT - 1], replace(last, message=f"{last.message}, and {more} more like it")]
 
 
 __all__ = [

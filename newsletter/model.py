@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from newsletter.errors import Place
+from newsletter.errors import Place, Problem
 
 FORMAT = 1
 """Version of every JSON answer and of ``edition.json``."""
@@ -45,9 +45,30 @@ def marker_number(digits: str) -> int:
     return number
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Match control characters but TAB and LF, and the line separators that Markdown takes for text and YAML does not."""
+
+
+def clean_controls(text: str) -> str:
+    """Replace each control character by a space; what is left may hold markers."""
+    return _CONTROLS.sub(" ", text)
+
+
+def clean_characters(text: str) -> str:
+    """Replace what no part of a mail may hold: control characters by spaces, noncharacters and surrogates by U+FFFD."""
+    return clean_controls(re.sub("[\ud800-\udfff\ufffe\uffff]", "\ufffd", RESERVED_CHARACTERS.sub("\ufffd", text)))
+
+
+MERGE_FIELDS = ("name", "email", "unsubscribe_url", "browser_url")
+"""Merge fields that every recipient has; ``attributes.KEY`` asks for the column KEY of the subscriber list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Hold the place of a merge field: a value of the recipient, or ``default`` where the recipient has none."""
+    """Hold the place of a merge field: a value of the recipient, or ``default`` where the recipient has none.
+
+    ``field`` is one of ``MERGE_FIELDS`` or the name of a recipient's attribute.
+    """
 
     field: str
     default: str = ""
@@ -71,6 +92,23 @@ def part_of(text: str, slots: tuple[Slot, ...]) -> Part:
 
 LEAD, ARTICLES, BRIEF, SPONSOR, QUOTE, TEXT = "lead", "articles", "brief", "sponsor", "quote", "text"
 SECTION_KINDS = (LEAD, ARTICLES, BRIEF, SPONSOR, QUOTE, TEXT)
+ARTICLE_KINDS = (
+    "article",
+    "audio",
+    "event",
+    "gallery",
+    "infographic",
+    "interview",
+    "job",
+    "paper",
+    "podcast",
+    "report",
+    "tool",
+    "video",
+    BRIEF,
+    SPONSOR,
+)
+"""What an article may be, by ``{kind=…}`` or by a prefix such as ``[video]``; any other prefix is a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +203,7 @@ class Issue:
 
     ``subject``, ``preheader`` and all rich text may hold markers; marker ``n`` stands for ``slots[n]``. ``send_at`` and
     ``not_after`` are aware instants; ``lang`` is a BCP 47 tag, or ``""`` for the newsletter's own language.
+    ``warnings`` say what is odd in the text and yet no error.
     """
 
     slug: str
@@ -186,6 +225,7 @@ class Issue:
     sections: tuple[Section, ...] = ()
     slots: tuple[Slot, ...] = ()
     images: tuple[Image, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def articles(self) -> tuple[Article, ...]:

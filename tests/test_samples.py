@@ -10,12 +10,23 @@ import pytest
 
 from newsletter import frontmatter
 from newsletter import issue as issue_module
-from newsletter.articles import ARTICLE_KINDS
 from newsletter.compiler import compile_issue, load_issue
 from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project, load_project
 from newsletter.errors import IssueError
-from newsletter.markup import ALLOWED_TAGS, MERGE_FIELDS
-from newsletter.model import ARTICLES, BRIEF, LEAD, QUOTE, SECTION_KINDS, SPONSOR, TEXT, Issue, Section
+from newsletter.markup import ALLOWED_TAGS
+from newsletter.model import (
+    ARTICLE_KINDS,
+    ARTICLES,
+    BRIEF,
+    LEAD,
+    MERGE_FIELDS,
+    QUOTE,
+    SECTION_KINDS,
+    SPONSOR,
+    TEXT,
+    Issue,
+    Section,
+)
 
 ROOT = Path(__file__).parents[1]
 SLUGS = ("2026-11-11", "2026-11-18", "2026-11-25")

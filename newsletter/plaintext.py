@@ -5,9 +5,12 @@ words are the editor's or the catalog's: nothing is shortened, nothing changes i
 the end, where the text becomes a ``Part``.
 """
 
+import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from newsletter.cjk import is_spaceless
@@ -30,11 +33,22 @@ from newsletter.model import (
 
 COLUMNS = 72
 """Columns of a line; Chinese, Japanese and Korean characters take two (UAX #11)."""
+NARROWEST = 24
+"""Columns that text keeps however deep it is nested; what is nested deeper is not indented further."""
 
-_NO_LINE_START = set("、。，．：；！？）】」』〕〉》〗…—～,.:;!?)]}%’”")
+_NO_LINE_START = set(
+    "、。，．：；！？）】」』〕〉》〗…—～·・々ー゛゜ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ,.:;!?)]}%’”"
+)
 _NO_LINE_END = set("（【「『〔〈《〖([{‘“")
-_BLOCKS = frozenset("p h3 h4 h5 h6 ul ol li blockquote pre hr table dl dt dd".split())
+_BLOCKS = frozenset("p div h3 h4 h5 h6 ul ol li blockquote pre hr table dl dt dd".split())
+_RULES = {"h3": "~", "h4": ".", "h5": ".", "h6": "."}
+_STRUCK = frozenset(("s", "del"))
 _SPACE = re.compile(r"[ \t\n\r\f]+")
+_QUOTE = re.compile(r"<blockquote>((?:(?!</?blockquote>).)*)</blockquote>", re.DOTALL)
+"""Match a text that is one quote, as editors write summaries."""
+_REMOTE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+_GLUE, _JOIN, _BREAK = "\x1d", "\x1e", "\v"
+"""A space and a place at which no line ends, and a place at which one does; no content holds control characters."""
 
 Translate = Callable[..., str]
 
@@ -43,7 +57,8 @@ Translate = Callable[..., str]
 class TextFrame:
     """Hold what stands around the issue, in its language: lines of the masthead, the byline, and the footer's lines.
 
-    A footer line is text and the merge field whose value follows on the next line, or ``""`` for none.
+    A footer line is text and the merge field whose value follows on the next line, or ``""`` for none. ``date`` writes
+    the day of an article.
     """
 
     title: str
@@ -51,37 +66,38 @@ class TextFrame:
     dateline: str
     byline: str
     footer: tuple[tuple[str, str], ...]
+    date: Callable[[dt.date], str] = dt.date.isoformat
 
 
 def render_text(issue: Issue, frame: TextFrame, translate: Translate) -> Part:
     """Return the text part of ``issue`` with its slots; ``translate`` gives the catalog's word for a msgid."""
-    slots = list(issue.slots)
-    setter = _Setter(slots, translate)
-    blocks = [*setter.masthead(frame), *setter.editorial(issue, frame.byline)]
+    setter = _Setter(list(issue.slots), frame, translate)
+    blocks = [*setter.masthead(), *setter.opening(issue)]
     for section in issue.sections:
         blocks.extend(setter.section(section))
-    blocks.extend(setter.footer(frame))
-    return part_of("\n\n".join(block for block in blocks if block) + "\n", tuple(slots))
+    blocks.extend(setter.footer())
+    return part_of("\n\n".join(block for block in blocks if block) + "\n", tuple(setter.slots))
 
 
 class _Setter:
     """Set one issue; holds the slots, which grow by those of the footer, and the references of the section at hand."""
 
-    def __init__(self, slots: list[Slot], translate: Translate) -> None:
-        self._slots = slots
+    def __init__(self, slots: list[Slot], frame: TextFrame, translate: Translate) -> None:
+        self.slots = slots
+        self._frame = frame
         self._translate = translate
         self._urls: dict[str, int] = {}
         self._shown = 0
 
-    def masthead(self, frame: TextFrame) -> list[str]:
-        lines = [frame.title, frame.tagline, frame.dateline]
-        head = "\n".join(line for text in lines if text for line in wrap(text, self._width))
+    def masthead(self) -> list[str]:
+        lines = [self._frame.title, self._frame.tagline, self._frame.dateline]
+        head = "\n".join(line for text in lines if text for line in wrap(text, self.width))
         return [f"{head}\n{'=' * COLUMNS}"]
 
-    def editorial(self, issue: Issue, byline: str) -> list[str]:
-        if issue.editorial is None:
-            return []
-        return [self._rich(issue.editorial), byline, self._references()]
+    def opening(self, issue: Issue) -> list[str]:
+        head = [line for text in (issue.subject, self._frame.byline) for line in wrap(text, self.width)]
+        editorial = self._rich(issue.editorial) if issue.editorial else ""
+        return ["\n".join(head), editorial, self._references()]
 
     def section(self, section: Section) -> list[str]:
         heading = self._underlined(section.title, "=" if section.level == 1 else "-")
@@ -90,73 +106,108 @@ class _Setter:
             blocks.append(f"({self._translate('Sponsored')})")
         run: list[str] = []
         for item in section.items:
-            if isinstance(item, Article) and section.kind == BRIEF and not item.summary:
-                run.append(self._article(item, "- "))
+            if isinstance(item, Article) and not item.summary and not item.image:
+                run.append(self._article(item, section.kind))
                 continue
-            blocks.extend(["\n".join(run)] if run else [])
+            blocks.extend(["\n".join(run), self._item(item, section.kind)])
             run = []
-            blocks.append(self._item(item, section.kind))
-        blocks.extend(["\n".join(run)] if run else [])
-        return [*blocks, self._references()]
+        return [*blocks, "\n".join(run), self._references()]
 
-    def footer(self, frame: TextFrame) -> list[str]:
+    def footer(self) -> list[str]:
         lines = ["-" * COLUMNS]
-        for text, name in frame.footer:
-            lines.extend(wrap(text, self._width))
+        for text, name in self._frame.footer:
+            lines.extend(wrap(text, self.width))
             lines.extend([self._field(name)] if name else [])
             lines.append("")
         return ["\n".join(lines).rstrip()]
 
     def _field(self, name: str) -> str:
-        self._slots.append(Slot(name))
-        return marker(len(self._slots) - 1)
+        self.slots.append(Slot(name))
+        return marker(len(self.slots) - 1)
 
     def _underlined(self, title: RichText, rule: str) -> str:
-        lines = self._inline_lines(title)
-        longest = max((self._width(line) for line in lines), default=0)
-        return "\n".join([*lines, rule * min(longest, COLUMNS)]) if lines else ""
+        return "\n".join(underline(wrap(self._inline(title), self.width), rule, self.width))
 
     def _item(self, item: Article | Group | RichText, kind: str) -> str:
         if isinstance(item, RichText):
             return self._rich(item)
         if isinstance(item, Group):
             return "\n".join([self._underlined(item.title, "~"), *([item.url] if item.url else [])])
-        return self._article(item, f"{item.rank}. " if kind == LEAD else "- " if kind == BRIEF else "")
+        return self._article(item, kind)
 
-    def _article(self, article: Article, bullet: str) -> str:
+    def _article(self, article: Article, kind: str) -> str:
+        bullet = f"{article.rank}. " if kind == LEAD else "- " if kind == BRIEF else "* "
         indent = " " * len(bullet)
-        labels = [f"[{label}]" for label in article.labels]
-        if article.kind and not any(label.casefold() == article.kind for label in article.labels):
-            labels.append(f"[{self._translate(article.kind)}]")
-        headline = " ".join([*labels, self._inline(article.headline)])
-        lines = wrap(headline, self._width, bullet, indent)
+        lines = wrap(" ".join([*self._labels(article), self._inline(article.headline)]), self.width, bullet, indent)
+        date = self._frame.date(article.date) if article.date else ""
         byline = self._inline(article.byline) if article.byline else ""
-        credit = " · ".join(piece for piece in (byline, article.source) if piece)
-        lines.extend(wrap(credit, self._width, indent, indent) if credit else [])
-        if article.image and article.image.alt:
-            lines.extend(wrap(f"[{article.image.alt}]", self._width, indent, indent))
+        credit = " · ".join(piece for piece in (article.source, date, byline) if piece)
+        lines.extend(wrap(credit, self.width, indent, indent))
+        if article.image:
+            lines.extend(wrap(self.image(article.image.src, article.image.alt), self.width, indent, indent))
         if article.summary:
-            lines.extend(indent + line if line else "" for line in self._rich(article.summary, len(indent)).split("\n"))
+            summary = self._rich(article.summary, len(indent), whole_quote=False).split("\n")
+            lines.extend((indent + line).rstrip() for line in summary)
+            lines.extend([""] if "" in summary else [])
         return "\n".join([*lines, indent + article.url])
+
+    def _labels(self, article: Article) -> list[str]:
+        """Return the article's labels as written, and its kind as a word where it says more than its place does."""
+        labels = [f"[{label}]" for label in article.labels]
+        said = {"", "article", BRIEF, *(label.casefold() for label in article.labels)}
+        word = self._translate("Sponsored" if article.kind == SPONSOR else article.kind)
+        return labels if article.kind in said else [f"[{word}]", *labels]
 
     # -----------------------------------------------------------------------------------------------------------------
     # Rich text and references
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _rich(self, text: RichText, indent: int = 0) -> str:
-        return "\n".join(_BlockSetter(self._reference, self._width, COLUMNS - indent).lines(text.html))
+    def _rich(self, text: RichText, indent: int = 0, *, whole_quote: bool = True) -> str:
+        """Return rich text as lines; without ``whole_quote``, one that is all a quote loses its marks, as in HTML."""
+        quote = None if whole_quote else _QUOTE.fullmatch(text.html)
+        return "\n".join(_BlockSetter(self, COLUMNS - indent).lines(quote[1] if quote else text.html))
 
     def _inline(self, text: RichText) -> str:
         from lxml import html
 
         element = html.fragment_fromstring(text.html, create_parent="p")
-        return _SPACE.sub(" ", _inline_text(element, self._reference)).replace("\v", " ").strip()
+        return _one_line(self.inline(element))
 
-    def _inline_lines(self, text: RichText) -> list[str]:
-        return wrap(self._inline(text), self._width) if text else []
+    def inline(self, element: Any) -> str:
+        r"""Return the text of what is in ``element``, references behind its links, ``\v`` for a hard line break."""
+        text = element.text or ""
+        for child in element:
+            gap = " " if child.tag in _BLOCKS else ""
+            text += gap + self.inline_element(child) + gap + (child.tail or "")
+        return text
 
-    def _reference(self, url: str) -> str:
-        return f"[{self._urls.setdefault(url, len(self._urls) + 1)}]"
+    def inline_element(self, element: Any) -> str:
+        """Return the text of an inline element itself."""
+        if element.tag == "br":
+            return _BREAK
+        if element.tag == "img":
+            return self.image(element.get("src", ""), element.get("alt", ""))
+        text = self.inline(element)
+        if element.tag in _STRUCK and text.strip():
+            return f"~~{text}~~"
+        url = element.get("href", "") if element.tag == "a" else ""
+        return text if not url or (_SPACE.sub("", text) == url and url.isascii()) else self._with_reference(text, url)
+
+    def image(self, src: str, alt: str) -> str:
+        """Return what stands for an image: its description, and a reference to it where it can be looked up."""
+        words = " ".join(alt.split())
+        label = self._translate("Image: {alt}", alt=words) if words else self._translate("Image")
+        if _REMOTE.match(src):
+            return self._with_reference(f"[{label}]", src)
+        return f"[{label}]" if words else ""
+
+    def _with_reference(self, text: str, url: str) -> str:
+        """Return ``text`` with the number of ``url`` behind it, where no line ends between the two."""
+        reference = f"[{self._urls.setdefault(url, len(self._urls) + 1)}]"
+        shown = text.rstrip()
+        if not shown:
+            return reference
+        return shown + (_JOIN if is_spaceless(shown[-1]) else _GLUE) + reference + text[len(shown) :]
 
     def _references(self) -> str:
         """Return the references that were made since the last call, one a line."""
@@ -164,8 +215,16 @@ class _Setter:
         self._shown = len(self._urls)
         return "\n".join(f"[{number}] {url}" for number, url in new)
 
-    def _width(self, text: str) -> int:
-        return display_width(MARKER.sub(lambda match: self._slots[marker_number(match[1])].default or "x" * 8, text))
+    def width(self, text: str) -> int:
+        """Return the columns of ``text``; a merge field counts as its default, or as a name of eight letters."""
+        return display_width(MARKER.sub(lambda match: self.slots[marker_number(match[1])].default or "x" * 8, text))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Lines
+# ---------------------------------------------------------------------------------------------------------------------
+
+Width = Callable[[str], int]
 
 
 def display_width(text: str) -> int:
@@ -178,9 +237,7 @@ def display_width(text: str) -> int:
     return width if width >= 0 else len(text)
 
 
-def wrap(
-    text: str, width_of: Callable[[str], int], first: str = "", rest: str = "", columns: int = COLUMNS
-) -> list[str]:
+def wrap(text: str, width_of: Width, first: str = "", rest: str = "", columns: int = COLUMNS) -> list[str]:
     """Break ``text`` into lines of at most ``columns`` columns; ``first`` and ``rest`` are the lines' beginnings.
 
     Lines break at spaces, and between Chinese or Japanese characters save before closing and after opening
@@ -189,19 +246,30 @@ def wrap(
     lines: list[str] = []
     line, used = first, width_of(first)
     empty = True
-    for chunk, spaced in _chunks(text):
+    for chunk, spaced in _fitting(_chunks(text), width_of, columns - width_of(rest)):
         gap = " " if spaced and not empty else ""
         width = width_of(chunk)
         if not empty and used + len(gap) + width > columns:
-            lines.append(line)
+            lines.append(line.rstrip())
             line, used, gap = rest, width_of(rest), ""
         line += gap + chunk
         used += len(gap) + width
         empty = False
-    return [*lines, line.rstrip()] if not empty else ([first.rstrip()] if first.strip() else [])
+    return [] if empty else [*lines, line.rstrip()]
 
 
-def _chunks(text: str) -> Iterable[tuple[str, bool]]:
+def _fitting(chunks: Iterable[tuple[str, bool]], width_of: Width, room: int) -> Iterator[tuple[str, bool]]:
+    """Yield ``chunks`` as they are printed; one that is wider than ``room`` falls apart where it was glued."""
+    for chunk, spaced in chunks:
+        shown = _unglued(chunk)
+        if shown == chunk or width_of(shown) <= room:
+            yield shown, spaced
+            continue
+        for index, piece in enumerate(re.split(f"([{_GLUE}{_JOIN}])", chunk)[::2]):
+            yield piece, spaced if not index else True
+
+
+def _chunks(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the pieces of ``text`` that a line break must not split, each with whether a space stood before it."""
     for word in _SPACE.split(text.strip()):
         start = 0
@@ -217,7 +285,14 @@ def _chunks(text: str) -> Iterable[tuple[str, bool]]:
 def _may_break(before: str, after: str) -> bool:
     if not is_spaceless(before) and not is_spaceless(after):
         return False
-    return before not in _NO_LINE_END and after not in _NO_LINE_START
+    if before in _NO_LINE_END or after in _NO_LINE_START or {before, after} & {_GLUE, _JOIN}:
+        return False
+    return unicodedata.category(after)[0] != "M"  # a mark belongs to the character before it
+
+
+def underline(lines: Sequence[str], rule: str, width_of: Width) -> list[str]:
+    """Return ``lines`` with a rule below as wide as the widest of them."""
+    return [*lines, rule * min(max(map(width_of, lines)), COLUMNS)] if lines else []
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -225,14 +300,12 @@ def _may_break(before: str, after: str) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
 class _BlockSetter:
     """Set clean HTML as lines of at most ``columns`` columns."""
 
-    reference: Callable[[str], str]
-    width_of: Callable[[str], int]
-    columns: int = COLUMNS
-    _out: list[str] = field(default_factory=list)
+    def __init__(self, setter: _Setter, columns: int) -> None:
+        self._setter = setter
+        self._columns = columns
 
     def lines(self, content: str) -> list[str]:
         """Return the lines of a fragment, blocks parted by an empty line."""
@@ -240,88 +313,116 @@ class _BlockSetter:
 
         return self._children(html.fragment_fromstring(content, create_parent="div"))
 
-    def _children(self, element: Any, tight: bool = False) -> list[str]:
+    def _children(self, element: Any, bullets: Iterator[str] | None = None, *, tight: bool = False) -> list[str]:
         """Set the blocks inside ``element``; inline content between them is a paragraph of its own."""
         groups: list[list[str]] = []
         loose = element.text or ""
         for child in element:
             if child.tag in _BLOCKS:
-                groups.extend([self._paragraph(loose), self._block(child)])
-                loose = ""
+                groups.extend([self._paragraph(loose), self._block(child, bullets)])
+                loose = child.tail or ""
             else:
-                loose += _inline_text(child, self.reference, whole=True)
-            loose += child.tail or ""
+                loose += self._setter.inline_element(child) + (child.tail or "")
         groups.append(self._paragraph(loose))
-        return _joined([group for group in groups if group], tight)
+        return _joined([group for group in groups if group], tight=tight)
 
     def _paragraph(self, text: str) -> list[str]:
-        lines = []
-        for line in text.split("\v"):
-            lines.extend(wrap(_SPACE.sub(" ", line), self.width_of, columns=self.columns))
-        return lines
+        return [line for part in text.split(_BREAK) for line in wrap(part, self._setter.width, columns=self._columns)]
 
-    def _block(self, element: Any) -> list[str]:
-        setters = {
+    def _block(self, element: Any, bullets: Iterator[str] | None) -> list[str]:
+        if element.tag == "li":
+            bullet = next(bullets) if bullets else "- "
+            return self._indented(element, bullet, " " * len(bullet), tight=element.find("p") is None)
+        setters: dict[str, Callable[[Any], list[str]]] = {
             "hr": lambda _: ["* * *"],
             "pre": self._code,
             "ul": self._list,
             "ol": self._list,
+            "table": self._table,
             "blockquote": lambda quote: self._indented(quote, "> ", "> "),
             "dd": lambda item: self._indented(item, "  ", "  "),
-            "table": self._table,
         }
-        setter = setters.get(element.tag)
-        return setter(element) if setter else self._children(element)
+        return setters.get(element.tag, self._plain_block)(element)
 
-    def _code(self, element: Any) -> list[str]:
-        return [f"    {line}".rstrip() for line in element.text_content().rstrip("\n").split("\n")]
+    def _plain_block(self, element: Any) -> list[str]:
+        lines, rule = self._children(element), _RULES.get(element.tag)
+        return underline(lines, rule, self._setter.width) if rule else lines
 
     def _list(self, element: Any) -> list[str]:
-        number = int(element.get("start") or 1)
-        groups = []
-        for item in element:
-            bullet = f"{number}. " if element.tag == "ol" else "- "
-            groups.append(self._indented(item, bullet, " " * len(bullet), tight=item.find("p") is None))
-            number += 1
+        start = element.get("start", "")
+        first = int(start) if re.fullmatch(r"-?[0-9]{1,9}", start) else 1
+        bullets = (f"{number}. " for number in count(first)) if element.tag == "ol" else None
         tight = all(item.find("p") is None for item in element)
-        return _joined([group for group in groups if group], tight)
+        return self._children(element, bullets, tight=tight)
 
-    def _indented(self, element: Any, first: str, rest: str, tight: bool = False) -> list[str]:
-        inner = _BlockSetter(self.reference, self.width_of, max(self.columns - len(rest), 24))
-        lines = inner._children(element, tight)
+    def _indented(self, element: Any, first: str, rest: str, *, tight: bool = False) -> list[str]:
+        if self._columns - len(rest) < NARROWEST:
+            first = rest = ""
+        lines = _BlockSetter(self._setter, self._columns - len(rest))._children(element, tight=tight)  # noqa: SLF001
         return [((rest if index else first) + line).rstrip() for index, line in enumerate(lines)] or [first.rstrip()]
 
+    def _code(self, element: Any) -> list[str]:
+        """Set code indented; a line that is too long goes on below, deeper."""
+        indent = "    " if self._columns > 2 * NARROWEST else ""
+        text = _unglued(self._setter.inline(element)).replace(_BREAK, "\n").strip("\n")
+        return [part for line in text.expandtabs(4).split("\n") for part in self._code_lines(line.rstrip(), indent)]
+
+    def _code_lines(self, line: str, indent: str) -> Iterator[str]:
+        lead = indent
+        while (cut := self._cut(line, self._columns - len(lead))) is not None:
+            yield lead + line[:cut].rstrip()
+            line, lead = line[cut:].lstrip(), indent * 2
+        yield (lead + line).rstrip()
+
+    def _cut(self, line: str, room: int) -> int | None:
+        """Return the last space at which ``line`` can be cut to fit into ``room`` columns, or else the first one."""
+        if self._setter.width(line) <= room:
+            return None
+        begin = len(line) - len(line.lstrip())
+        fitting = (end for end in range(min(room, len(line) - 1), begin, -1) if line[end] == " ")
+        cut = next((end for end in fitting if self._setter.width(line[:end]) <= room), None)
+        return cut or (found if (found := line.find(" ", begin)) > 0 else None)
+
     def _table(self, element: Any) -> list[str]:
-        rows = []
-        for row in element.iter("tr"):
-            cells = [_SPACE.sub(" ", _inline_text(cell, self.reference)).replace("\v", " ").strip() for cell in row]
-            rows.extend(wrap(" | ".join(cells), self.width_of, columns=self.columns))
-        return rows
+        """Set a table with its columns aligned where all of it fits, row by row otherwise."""
+        rows = [[self._cell(cell) for cell in row if cell.tag in ("td", "th")] for row in _rows(element)]
+        rows = [row for row in rows if any(row)]
+        widths = [max(self._width_at(row, index) for row in rows) for index in range(max(map(len, rows), default=0))]
+        if sum(widths) + 3 * (len(widths) - 1) <= self._columns:
+            return [self._aligned(row, widths) for row in rows]
+        return [line for row in rows for line in wrap(" | ".join(row), self._setter.width, columns=self._columns)]
+
+    def _cell(self, cell: Any) -> str:
+        return _unglued(_one_line(self._setter.inline(cell)))
+
+    def _width_at(self, row: Sequence[str], index: int) -> int:
+        return self._setter.width(row[index]) if index < len(row) else 0
+
+    def _aligned(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        cells = (cell + " " * (width - self._setter.width(cell)) for cell, width in zip(row, widths, strict=False))
+        return " | ".join(cells).rstrip()
 
 
-def _joined(groups: Sequence[list[str]], tight: bool) -> list[str]:
+def _rows(table: Any) -> Iterator[Any]:
+    """Yield the rows of ``table`` itself, not of a table within one of its cells."""
+    for child in table:
+        if child.tag == "tr":
+            yield child
+        elif child.tag in ("thead", "tbody"):
+            yield from child
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_SPACE.split(text.replace(_BREAK, " "))).strip()
+
+
+def _unglued(text: str) -> str:
+    return text.replace(_GLUE, " ").replace(_JOIN, "")
+
+
+def _joined(groups: Sequence[list[str]], *, tight: bool) -> list[str]:
     lines: list[str] = []
     for group in groups:
         lines.extend([""] if lines and not tight else [])
         lines.extend(group)
     return lines
-
-
-def _inline_text(element: Any, reference: Callable[[str], str], whole: bool = False) -> str:
-    r"""Return the text of inline content, ``\v`` for a hard line break; ``whole`` includes the element itself."""
-    if whole and element.tag == "br":
-        return "\v"
-    if whole and element.tag == "img":
-        return f"[{element.get('alt')}]" if element.get("alt") else ""
-    text = element.text or ""
-    for child in element:
-        text += _inline_text(child, reference, whole=True) + (child.tail or "")
-    if whole and element.tag == "a" and element.get("href"):
-        return _with_reference(text, element.get("href"), reference)
-    return text
-
-
-def _with_reference(text: str, url: str, reference: Callable[[str], str]) -> str:
-    if _SPACE.sub("", text) == url:
-        return text
-    return f"{text.rstrip()} {reference(url)}" if text.strip() else reference(url)

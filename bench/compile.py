@@ -21,10 +21,11 @@ from npm import NodePeer, Peers, install_peers
 
 import newsletter.compiler
 import newsletter.plaintext
-from newsletter.compiler import compile_issue, load_images, load_issue
+from newsletter.compiler import compile_issue
 from newsletter.config import Project
 from newsletter.inliner import inliner_named, visible_words
 from newsletter.render import Renderer
+from newsletter.sources import load_images, load_issue
 
 Clock = Callable[[], float]
 SLUG = "2026-11-25"

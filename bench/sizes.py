@@ -5,8 +5,9 @@ from pathlib import Path
 from corpus import brief_issue, illustrated_issue, make_project
 from measure import Figure, Report, Target
 
-from newsletter.compiler import compile_issue, load_issue, message_parts, sample_message
+from newsletter.compiler import compile_issue, message_parts, sample_message
 from newsletter.config import Project, find_issue
+from newsletter.sources import load_issue
 
 _PROMISED = Target(90_000)
 

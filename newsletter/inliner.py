@@ -7,7 +7,8 @@ a disk. An inliner that loses visible text is an error, never a shorter mail; li
 import html as html_entities
 import re
 import sys
-from types import ModuleType
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, Protocol
 
 from newsletter.errors import ConfigError, Problem, TemplateError
@@ -24,6 +25,7 @@ _PLAIN_VALUE = re.compile(r"\"(?:[\w@/:=?;#%,+\-.!~*'()]|&amp;)*+\"", re.ASCII)
 """Match an attribute's value, in its quotes, that no serialiser writes in another way."""
 _STYLE_VALUE = re.compile(r"""(?<= style=)("[^"]*"|'[^']*')""")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DECLARATION = re.compile(r"""([\w-]+)\s*:\s*((?:[^;"'(]|"[^"]*"|'[^']*'|\([^)]*\))+)""")
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 
 
@@ -74,19 +76,29 @@ class PremailerInliner:
 
 
 def _load_premailer() -> Any:
-    """Return premailer, loaded without requests: it would fetch with it, which it must not.
+    """Return premailer, loaded without requests and cssutils, which take longer to load than the rest of the compiler.
 
-    To load requests takes longer than to load premailer and all else that it needs.
+    With the one it would fetch, which it must not. Of the other it uses here only what takes declarations apart, and
+    that cssutils does by parsing them in full and writing them anew.
     """
-    absent = {"premailer", "requests"}.isdisjoint(sys.modules)
-    if absent:
-        sys.modules["requests"] = ModuleType("requests")
+    stand_ins = {"requests": ModuleType("requests"), "cssutils": ModuleType("cssutils")}
+    stand_ins["cssutils"].parseStyle = _read_declarations  # type: ignore[attr-defined]
+    absent = {} if "premailer" in sys.modules else {n: m for n, m in stand_ins.items() if n not in sys.modules}
+    sys.modules.update(absent)
     try:
         import premailer
     finally:
-        if absent:
-            del sys.modules["requests"]
+        for name in absent:
+            del sys.modules[name]
     return premailer
+
+
+def _read_declarations(css: str, validate: bool = False) -> Iterator[SimpleNamespace]:
+    """Yield the declarations of a rule or a style attribute in the form of cssutils, each value as it was written."""
+    if rest := _DECLARATION.sub("", css).strip("; \t\r\n"):
+        raise ValueError(f"{rest[:40]!r} is no declaration")
+    for name, value in _DECLARATION.findall(css):
+        yield SimpleNamespace(name=name.lower(), propertyValue=SimpleNamespace(cssText=value.strip()), priority="")
 
 
 def _squeezed(style: re.Match[str]) -> str:

@@ -241,12 +241,36 @@ def test_css_inline_is_an_extra(monkeypatch):
         CssInlineInliner().inline(html_of(), CSS)
 
 
-def test_premailer_is_loaded_without_requests_and_leaves_no_stand_in():
+def test_values_come_out_as_the_theme_wrote_them(inliner):
+    css = "p { background-color: #FFF; font: 15px/1.5 'A B', \"C\"; width: calc(100% - 0.50px); } b { color: #FFF; }"
+    body = '<p style="margin:0px; mso-line-height-rule:exactly;">x</p>'
+    assert Styles(inline_css(inliner, html_of(body), css)).found == [
+        (
+            "p",
+            "",
+            {
+                "background-color": "#FFF",
+                "font": "15px/1.5 'A B','C'",
+                "width": "calc(100% - 0.50px)",
+                "margin": "0px",
+                "mso-line-height-rule": "exactly",
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("css", ["p { color: url(x; }", "p { color: 'x; }", "p { color }"])
+def test_premailer_refuses_what_is_no_declaration(css):
+    with pytest.raises(TemplateError, match=r"cannot read a style of the theme: .+ is no declaration"):
+        inline_css(PremailerInliner(), html_of(), css)
+
+
+def test_premailer_is_loaded_alone_and_leaves_no_stand_in():
     code = (
         "import sys; from newsletter.inliner import PremailerInliner; "
         "PremailerInliner().inline('<html><body><p>x</p></body></html>', 'p { margin: 0 }'); "
-        "assert 'premailer' in sys.modules and 'requests' not in sys.modules; "
-        "import requests; assert requests.get"
+        "assert 'premailer' in sys.modules and not {'requests', 'cssutils'} & set(sys.modules); "
+        "import requests, cssutils; assert requests.get and cssutils.parseString"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -181,7 +181,9 @@ def message_id(reading: Reading) -> Iterator[str]:
     for address in addresses(reading, "to") or ():
         local = address.rpartition("@")[0].lower()
         left = value.lower().partition("@")[0].strip("<")
-        if address and (address.lower() in value.lower() or left.startswith((f"{local}=", f"{local}."))):
+        # At a word's start only: a digest that happens to end in "a" gives nothing of a@example.org away.
+        whole = re.search(rf"(?<![a-z0-9]){re.escape(address.lower())}", value.lower())
+        if address and (whole or left.startswith((f"{local}=", f"{local}."))):
             yield f"message-id: it holds the address {address}"
 
 

@@ -358,3 +358,10 @@ def test_the_standard_library_agrees_that_the_messages_have_no_defects():
     for path in GOLDEN.glob("*.eml"):
         message = email.message_from_bytes(path.read_bytes())
         assert [defect for part in message.walk() for defect in part.defects] == []
+
+
+def test_a_message_id_that_only_happens_to_end_like_an_address_gives_nothing_away():
+    content = field(b"To", b"a@news.example.org", field(b"Message-ID", b"<3f0a@news.example.org>"))
+    assert "message-id" not in broken(content)
+    assert "message-id" in broken(field(b"Message-ID", b"<x.a@news.example.org>", content))
+    assert "message-id" in broken(field(b"Message-ID", b"<a@news.example.org>", content))

@@ -12,17 +12,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from newsletter.cleanhtml import build_cleaner, clean_html, restore_code, unknown_tags
 from newsletter.config import SectionsSection
 from newsletter.errors import IssueError, Place, Problem
-from newsletter.markup import (
-    Source,
-    build_cleaner,
-    build_parser,
-    clean_html,
-    parse_blocks,
-    restore_code,
-    unknown_tags,
-)
+from newsletter.markup import Source, build_parser, parse_blocks
 from newsletter.model import (
     ARTICLE_KINDS,
     ARTICLES,
@@ -112,8 +105,7 @@ class SectionReader:
     def read(self) -> tuple[RichText | None, tuple[Section, ...]]:
         """Return the editorial, or None, and the sections; raise IssueError with the first mistake of each section."""
         tokens = parse_blocks(self._parser, self._source)
-        found = unknown_tags(tokens)
-        self.unknown_tags = [(tag, self._source.place_of(tag, self._place(line))) for tag, line in found]
+        self.unknown_tags = list(self._find_unknown_tags(tokens))
         blocks = list(_split_blocks(tokens))
         heads = [index for index, block in enumerate(blocks) if block.heading in ("h1", "h2")]
         if not heads:
@@ -128,6 +120,12 @@ class SectionReader:
         if problems:
             raise IssueError(problems)
         return self._rich(blocks[: heads[0]]), tuple(sections)
+
+    def _find_unknown_tags(self, tokens: "Sequence[Token]") -> Iterator[tuple[str, Place]]:
+        for token in tokens:
+            raw = (part for part in (token, *(token.children or ())) if part.type in ("html_block", "html_inline"))
+            for tag in (tag for part in raw for tag in unknown_tags(part.content)):
+                yield tag, self._source.place_of(tag, self._place(token.map[0] if token.map else 0))
 
     def _read_untitled(self, blocks: list[_Block]) -> tuple[RichText | None, tuple[Section, ...]]:
         """Read a body without section headings: from its first article on, it is one untitled section."""
@@ -340,7 +338,8 @@ class SectionReader:
         return RichText(self._clean(html, place), place)
 
     def _clean(self, html: str, place: Place) -> str:
-        return restore_code(clean_html(self._cleaner, html, place), self._source.fields)
+        written = [field.text for field in self._source.fields]
+        return restore_code(clean_html(self._cleaner, html, place), written)
 
     def _place(self, line: int) -> Place:
         text = self._lines[line] if line < len(self._lines) else ""

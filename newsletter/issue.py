@@ -14,21 +14,18 @@ from zoneinfo import ZoneInfo
 
 from newsletter import frontmatter
 from newsletter.articles import ATTRIBUTES, SectionReader, heading_key
-from newsletter.config import SectionsSection
-from newsletter.errors import InputError, IssueError, Place, Problem
-from newsletter.frontmatter import Entry, FrontMatter, collect
-from newsletter.markup import (
-    FieldSource,
-    Source,
+from newsletter.cleanhtml import (
     fields_in_tags,
     fields_in_url,
     fields_used,
     image_sources,
     link_targets,
-    mark_fields,
-    parse_field,
     prose_of,
 )
+from newsletter.config import SectionsSection
+from newsletter.errors import InputError, IssueError, Place, Problem
+from newsletter.frontmatter import Entry, FrontMatter, collect
+from newsletter.markup import FieldSource, Source, mark_fields, parse_field
 from newsletter.model import LEAD, Article, Group, Image, Issue, RichText, Slot, clean_characters
 
 SIZE_LIMIT = 500_000
@@ -258,7 +255,7 @@ def _with_fields(issue: Issue, source: Source, head: tuple[FieldSource, ...]) ->
     preheader = mark_fields(issue.preheader, issue.file, 1, len(source.fields) + len(subject.fields))
     every = (*source.fields, *head)
     marked = replace(issue, subject=_unescape(subject.text), preheader=_unescape(preheader.text))
-    problems = [*_misplaced(marked, every), *_broken_fields(marked, source)]
+    problems = [*_misplaced(marked, every), *_broken_fields(marked, source), *_broken_images(marked, source)]
     slots = [_UNUSED] * len(every)
     used = [number for text in rich_texts(marked) for number in fields_used(text.html)]
     for number in (*used, *fields_used(marked.subject), *fields_used(marked.preheader)):
@@ -293,6 +290,15 @@ def _broken_fields(issue: Issue, source: Source) -> Iterator[Problem]:
         for found in _BROKEN_FIELD.finditer(prose_of(text.html)):
             place = source.place_of(found[0].split("\n")[0].rstrip(), text.place)
             yield Problem("a merge field is broken into two lines", place, "write it on one line")
+
+
+def _broken_images(issue: Issue, source: Source) -> Iterator[Problem]:
+    """Find images whose address nh3 dropped, or that never had one."""
+    for text in rich_texts(issue):
+        for alt in (alt for src, alt in image_sources(text.html) if not src):
+            place = source.place_of(f"![{alt}]", text.place)
+            hint = "write a path beside the issue, or an address with https://"
+            yield Problem("an image has no address that mail can have", place, hint)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from newsletter.catalogs import Catalog, load_catalog
+from newsletter.cleanhtml import ATTRIBUTE, IMG_TAG
 from newsletter.config import Project, ThemeSection
 from newsletter.errors import ConfigError, IssueError, Place, Problem, TemplateError
 from newsletter.inliner import Inliner, inline_css, inliner_named
-from newsletter.markup import ATTRIBUTE, IMG_TAG
 from newsletter.mjml import check_mjml, compile_mjml
 from newsletter.model import Article, Group, Image, Issue, Part, RichText, Slot, marker, part_of
 from newsletter.templating import (

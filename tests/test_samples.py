@@ -10,10 +10,10 @@ import pytest
 
 from newsletter import frontmatter
 from newsletter import issue as issue_module
+from newsletter.cleanhtml import ALLOWED_TAGS
 from newsletter.compiler import compile_issue, load_issue
 from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project, load_project
 from newsletter.errors import IssueError
-from newsletter.markup import ALLOWED_TAGS
 from newsletter.model import (
     ARTICLE_KINDS,
     ARTICLES,

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from newsletter.config import CONFIG_NAME, Project
-from newsletter.errors import InputError, IssueError, NotAllowedError, Place, Problem, TemplateError
+from newsletter.errors import ConfigError, InputError, IssueError, NotAllowedError, Place, Problem, TemplateError
 from newsletter.frontmatter import with_approval, without_approval
 from newsletter.images import read_image
 from newsletter.issue import SIZE_LIMIT, decode_issue, is_local_image, parse_issue, read_head
@@ -93,31 +93,34 @@ def _shown(project: Project, path: Path) -> str:
 def load_images(project: Project, loaded: LoadedIssue) -> tuple[LocalImage, ...]:
     """Read the images of the newsletter's folder that the issue shows, and the theme's logo last.
 
-    Raises IssueError with a Problem for each that cannot be used.
+    Raises IssueError with a Problem for each that cannot be used, ConfigError for the logo.
     """
-    images: list[LocalImage] = []
+    images: dict[str, LocalImage] = {}
     problems: list[Problem] = []
-    wanted = [(image, loaded.path.parent) for image in loaded.issue.images]
-    logo = project.config.theme.logo
-    if is_local_image(logo):
-        wanted.append((Image(logo, "", Place(str(project.root / CONFIG_NAME))), project.root))
-    for image, folder in wanted:
+    for image in loaded.issue.images:
         try:
-            images.append(_load_image(project, folder, image))
+            images[image.src] = _load_image(project, loaded.path.parent, image)
         except IssueError as error:
             problems.extend(error.problems)
-    problems += _ambiguous(images, wanted)
     if problems:
         raise IssueError(problems)
-    return tuple({image.src: image for image in images}.values())
+    logo = _load_logo(project)
+    if logo and images.get(logo.src, logo).content != logo.content:
+        place = next(image.place for image in loaded.issue.images if image.src == logo.src)
+        raise IssueError([Problem(f"{logo.src!r} is another file than [theme] logo of that name", place, "rename one")])
+    return (*images.values(), logo) if logo and logo.src not in images else tuple(images.values())
 
 
-def _ambiguous(images: Sequence[LocalImage], wanted: Sequence[tuple[Image, Path]]) -> Iterator[Problem]:
-    """Yield a Problem where the logo is written as an image of the issue is, and is another file."""
-    contents = {image.src: image.content for image in images}
-    for image, (written, _) in zip(images, wanted, strict=False):
-        if image.content != contents[image.src]:
-            yield Problem(f"{image.src!r} is another file than [theme] logo of that name", written.place, "rename one")
+def _load_logo(project: Project) -> LocalImage | None:
+    src = project.config.theme.logo
+    if not is_local_image(src):
+        return None
+    path = project.root / CONFIG_NAME
+    try:
+        return _load_image(project, project.root, Image(src, "", Place(str(path))))
+    except IssueError as error:
+        reason = error.problems[0].message
+        raise ConfigError(f"{path}: [theme] logo: {reason}; its path starts beside newsletter.toml") from None
 
 
 def _load_image(project: Project, folder: Path, image: Image) -> LocalImage:
@@ -143,7 +146,8 @@ def _load_image(project: Project, folder: Path, image: Image) -> LocalImage:
 
 
 def _refused(image: Image, reason: str, hint: str) -> IssueError:
-    return IssueError([Problem(f"the image {image.src!r} {reason}", image.place, hint)])
+    shown = image.src if len(image.src) <= 100 else f"{image.src[:100]}…"
+    return IssueError([Problem(f"the image {shown!r} {reason}", image.place, hint)])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

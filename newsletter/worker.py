@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from newsletter.config import Project, is_reserved_slug, refuse_slug
 from newsletter.delivery import SendState
-from newsletter.errors import InputError, IssueError, NotAllowedError
+from newsletter.errors import InputError, IssueError, NewsletterError, NotAllowedError
 from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
 from newsletter.glance import front_matter_of, is_near, is_over
 from newsletter.model import Issue
@@ -36,7 +36,7 @@ class DueIssue:
     """Name an issue file that cron should act on, or say in ``trouble`` why it cannot."""
 
     path: Path
-    trouble: str = ""
+    trouble: NewsletterError | None = None
 
 
 @contextmanager
@@ -130,12 +130,13 @@ class _Files:
             return self._act_on(path, self._up_to_date(entry))
         except FileNotFoundError:
             return None  # it was there a moment ago
-        except (OSError, IssueError) as error:
-            if entry.name not in self._remembered:  # so that the trouble can be told once
-                self.judged.append(_file(entry.name, (0, 0), None, _Known("", "")))
-            return DueIssue(
-                path, f"{path}: cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-            )
+        except IssueError as error:
+            trouble: NewsletterError = error
+        except OSError as error:
+            trouble = InputError(f"{path}: cannot be read: {error.strerror}")
+        if entry.name not in self._remembered:  # so that the trouble can be told once
+            self.judged.append(_file(entry.name, (0, 0), None, _Known("", "")))
+        return DueIssue(path, trouble)
 
     def _up_to_date(self, entry: "os.DirEntry[str]") -> IssueFile:
         """Return what is known of a file, read anew where it changed, or where the newsletter's zone did."""
@@ -163,7 +164,7 @@ class _Files:
         known = _read_known(file.verdict)
         if known.verdict == _BROKEN:
             is_urgent = is_near(front_matter_of(str(path)), self._now)
-            return DueIssue(path, known.problem) if is_urgent else None
+            return DueIssue(path, InputError(known.problem)) if is_urgent else None
         if known.verdict != _TIMED or file.send_at is None or file.send_at > self._now:
             return None
         issue = _read_head(self._project, path)  # its time has come: what stands there now counts
@@ -171,15 +172,16 @@ class _Files:
             return None
         return DueIssue(path, _name_trouble(path) or self._trouble(issue, issue.send_at))
 
-    def _trouble(self, issue: Issue, send_at: dt.datetime) -> str:
-        """Return why an issue whose time has come cannot be sent, ``""`` where it can."""
+    def _trouble(self, issue: Issue, send_at: dt.datetime) -> NotAllowedError | None:
+        """Return why an issue whose time has come may not be sent, None where it may."""
         if due(send_at, issue.not_after, self._now, self._late) is Verdict.EXPIRED:
             when = f"{send_at.astimezone(self._project.zone):%Y-%m-%d %H:%M} {self._project.zone.key}"
             way = f"'newsletter send {issue.slug} --yes --late' sends it"
-            return f"{issue.slug} was due at {when} and is too old now; {way}"
+            return NotAllowedError(f"{issue.slug} was due at {when} and is too old now; {way}")
         if issue.approved is None:
-            return f"{issue.slug} is due and not approved; 'newsletter approve {issue.slug}' lets it go"
-        return ""
+            way = f"'newsletter approve {issue.slug}' lets it go"
+            return NotAllowedError(f"{issue.slug} is due and not approved; {way}")
+        return None
 
 
 def _file(name: str, stamp: tuple[int, int], send_at: dt.datetime | None, known: _Known) -> IssueFile:
@@ -195,15 +197,17 @@ def _read_head(project: Project, path: Path) -> Issue:
     return read_head(decode_issue(content, file), slug=path.stem, file=file, zone=project.zone)
 
 
-def _name_trouble(path: Path) -> str:
-    """Return why no issue can have this name, ``""`` where one can."""
+def _name_trouble(path: Path) -> InputError | None:
+    """Return why no issue can have this name, None where one can."""
     try:
         refuse_slug(path.stem)
     except InputError as error:
-        return f"{path}: {error}"
+        return InputError(f"{path}: {error}")
     if is_reserved_slug(path.stem):
-        return f"{path}: a dot in a slug is kept for language editions of one issue; name the file like 2026-11-25.md"
-    return ""
+        return InputError(
+            f"{path}: a dot in a slug is kept for language editions of one issue; name the file like 2026-11-25.md"
+        )
+    return None
 
 
 def tell_once(store: Store, path: Path, trouble: str) -> bool:

@@ -71,13 +71,10 @@ class _Round:
         """Send one issue, or tell once why it cannot be sent."""
         from newsletter.worker import send_issue, tell_once
 
-        if issue.trouble:
-            if tell_once(self.store, issue.path, issue.trouble):
-                self.complain(issue.trouble, FINDINGS)
-            return
-        error = self.attempt(partial(send_issue, self.shipment, issue.path, now, late=late))
-        if error is not None and tell_once(self.store, issue.path, str(error)):
-            self.complain(str(error), exit_code_of(error))
+        send = partial(send_issue, self.shipment, issue.path, now, late=late)
+        trouble = issue.trouble or self.attempt(send)
+        if trouble is not None and tell_once(self.store, issue.path, str(trouble)):
+            self.complain(str(trouble), exit_code_of(trouble))
 
     def attempt(self, job: "Callable[[], SendReport]") -> NewsletterError | None:
         """Run a job; return the error where it is the issue's own, which the caller tells."""

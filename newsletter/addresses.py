@@ -18,6 +18,11 @@ from newsletter.errors import InputError
 
 _PRIVATE_DOMAIN = re.compile(r"localhost|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,3}(?:local|localhost|invalid)")
 """Names that no public server knows but a relay of one's own may (RFC 6761, RFC 6762)."""
+_PLAIN = re.compile(
+    r"(?=.{6,60}\Z)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*"
+    r"@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?!(?:alt|arpa|internal|invalid|local|localhost|onion|test)\Z)[a-z]{2,}"
+)
+"""Match addresses that need no second look: short, lower-case ASCII, a name of the public DNS without ``xn--``."""
 _ANGLE = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _SHOWN_MAX = 100
@@ -39,9 +44,11 @@ def parse_address(text: str) -> str:
 
     Raises InputError that says what is wrong and what to write.
     """
+    candidate = text.strip().removeprefix("mailto:")
+    if _PLAIN.fullmatch(candidate):  # most are; the library takes 20 ms to load, and 50 µs for each
+        return candidate
     from email_validator import EmailNotValidError, validate_email
 
-    candidate = text.strip().removeprefix("mailto:")
     local, _, domain = candidate.rpartition("@")
     is_private = _PRIVATE_DOMAIN.fullmatch(domain.lower())
     try:

@@ -3,10 +3,19 @@
 import contextlib
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.addresses import Mailbox, address_hash, domain_of, needs_smtputf8, parse_address, parse_mailbox
+from newsletter.addresses import (
+    _PLAIN,
+    Mailbox,
+    address_hash,
+    domain_of,
+    needs_smtputf8,
+    parse_address,
+    parse_mailbox,
+)
 from newsletter.errors import InputError
 
 KEY = bytes(range(32))
@@ -33,6 +42,19 @@ KEY = bytes(range(32))
 def test_a_good_address_is_normalised(text, address):
     assert parse_address(text) == address
     assert parse_address(address) == address
+
+
+@given(
+    st.one_of(st.from_regex(_PLAIN, fullmatch=True), st.from_regex(r"[a-z+._-]{1,9}@[a-z0-9.-]{1,20}", fullmatch=True))
+)
+def test_a_plain_address_is_what_the_library_makes_of_it(text):
+    try:
+        found = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
+    except EmailNotValidError:
+        assert not _PLAIN.fullmatch(text)
+    else:
+        if _PLAIN.fullmatch(text):
+            assert text == f"{found.local_part}@{found.ascii_domain}" == parse_address(text)
 
 
 @pytest.mark.parametrize(

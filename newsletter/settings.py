@@ -88,7 +88,10 @@ class SmtpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Say where the list and the ledger are kept: ``[store]``; a relative SQLite path starts at the project."""
+    """Say where the list and the ledger are kept: ``[store]``; a relative SQLite path starts at the project.
+
+    ``url`` is ``sqlite:///path`` or ``postgresql://user@host/database``, with what libpq knows behind a ``?``.
+    """
 
     url: str = "sqlite:///newsletter.db"
 
@@ -226,8 +229,7 @@ def _bounce_problem(address: str) -> str:
 
 
 def _store_problem(url: str) -> str:
-    if re.match(r"sqlite:///.", url):
+    if re.match(r"sqlite:///.|postgres(ql)?://", url):
         return ""
-    if re.match(r"postgres(ql)?://", url):
-        return "this version keeps its store in SQLite only; write 'sqlite:///newsletter.db'"
-    return f"{url!r} names no store; write 'sqlite:///newsletter.db'"
+    shown = "" if "@" in url else f"{url!r} "  # else it may hold a password
+    return f"{shown}names no store; write 'sqlite:///newsletter.db' or 'postgresql://user@host/database'"

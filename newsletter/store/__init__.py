@@ -4,14 +4,15 @@
 ``sends``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
-database is locked, full, read-only or gone (nothing of that call was written), or StoreError where it is damaged.
-A store may be shared by threads, which take turns; it must not cross a fork. Not here: what a reply means and when
-to try again (``delivery``), SMTP, and the reading of files.
+database is locked, full, read-only or gone, or StoreError where it is damaged. Nothing of that call was written then,
+or all of it, where a server was lost while it committed; the error says so. A store may be shared by threads, which
+take turns; it must not cross a fork. Not here: what a reply means and when to try again (``delivery``), SMTP, and the
+reading of files.
 """
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from newsletter.errors import ConfigError
 from newsletter.store.buckets import Buckets
@@ -20,7 +21,7 @@ from newsletter.store.editions import Editions
 from newsletter.store.identity import Identities
 from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
-from newsletter.store.lock import RunLock, lock_path, owner_name
+from newsletter.store.lock import HeldLock, RunLock, owner_name
 from newsletter.store.records import (
     Advance,
     Attempt,
@@ -44,6 +45,9 @@ from newsletter.store.schema import latest_schema
 from newsletter.store.sends import Sends
 from newsletter.store.subscribers import Subscribers
 
+if TYPE_CHECKING:
+    from newsletter.store.postgres import PostgresDatabase
+
 __all__ = [
     "Advance",
     "Attempt",
@@ -64,6 +68,7 @@ __all__ = [
     "SubscriptionState",
     "Suppression",
     "SuppressionReason",
+    "find_store",
     "migrate_store",
     "open_store",
     "owner_name",
@@ -95,40 +100,47 @@ class Store:
         """Close the database; closing twice does nothing."""
         self.database.close()
 
-    def run_lock(self, owner: str) -> RunLock:
+    def run_lock(self, owner: str) -> HeldLock:
         """Return the lock that a run must hold while it sends: one holder at a time for this store.
 
         Claim nothing without it. Whoever holds it may treat every other owner of rows as dead.
         """
-        return RunLock(lock_path(Path(self.database.where)), owner)
+        return self.database.run_lock(owner)
 
 
 def open_store(url: str, *, address_key: bytes = b"", timeout_s: float = 10.0) -> Store:
-    """Open the store at ``url`` (``sqlite:///path``, as ``Project.store_url`` gives it); set it up where it is missing.
+    """Open the store at ``url`` (as ``Project.store_url`` gives it); set it up where it is missing.
 
-    ``address_key`` (``tokens.Keys.address_key``) is needed by what finds people by address, and only there; the first
-    one given is remembered by its fingerprint. ``timeout_s`` is how long to wait for another run's transaction.
+    ``url`` is ``sqlite:///path`` or ``postgresql://user@host/database``. ``address_key`` (``tokens.Keys.address_key``)
+    is needed by what finds people by address, and only there; the first one given is remembered by its fingerprint.
+    ``timeout_s`` is how long to wait for another run's transaction.
 
     Raises ConfigError for a URL that cannot be used or another address key than before, StoreUnavailableError where the
     database cannot be opened, and StoreError where it is damaged, newer than this version, or older: for that there is
     ``migrate_store``.
     """
-    return _open(url, address_key, timeout_s, migrate=False)
+    return _store(_open_database(url, timeout_s), address_key)
+
+
+def find_store(url: str, *, address_key: bytes = b"", timeout_s: float = 10.0) -> Store | None:
+    """Open the store at ``url`` as ``open_store`` does, but return None where there is none, and make none."""
+    if _is_postgres(url):
+        database = _open_postgres(url, timeout_s, make=False)
+        if database.is_empty:
+            database.close()
+            return None
+        return _store(database, address_key)
+    return _store(_open_database(url, timeout_s), address_key) if _sqlite_path(url).exists() else None
 
 
 def migrate_store(url: str, *, timeout_s: float = 10.0) -> int:
     """Bring the store at ``url`` to this version's schema, and return its number; doing it twice does nothing."""
-    _open(url, b"", timeout_s, migrate=True).close()
+    _open_database(url, timeout_s, migrate=True).close()
     return latest_schema()
 
 
-def _open(url: str, address_key: bytes, timeout_s: float, *, migrate: bool) -> Store:
-    from newsletter.store.sqlite import SqliteDatabase
-
-    scheme, separator, path = url.partition(":///")
-    if scheme != "sqlite" or not separator or not path:
-        raise ConfigError(f"[store] url: {url!r} cannot be used; write 'sqlite:///newsletter.db'")
-    store = Store(SqliteDatabase(Path(path), timeout_s, migrate=migrate), address_key)
+def _store(database: Database, address_key: bytes) -> Store:
+    store = Store(database, address_key)
     try:
         if address_key:
             store.identity.check_address_key(address_key)
@@ -136,3 +148,35 @@ def _open(url: str, address_key: bytes, timeout_s: float, *, migrate: bool) -> S
         store.close()
         raise
     return store
+
+
+def _open_database(url: str, timeout_s: float, *, migrate: bool = False) -> Database:
+    if _is_postgres(url):
+        return _open_postgres(url, timeout_s, migrate=migrate)
+    from newsletter.store.sqlite import SqliteDatabase
+
+    return SqliteDatabase(_sqlite_path(url), timeout_s, migrate=migrate)
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _sqlite_path(url: str) -> Path:
+    scheme, separator, path = url.partition(":///")
+    if scheme != "sqlite" or not separator or not path:
+        shown = "" if "@" in url else f"{url!r} "  # else it may hold a password
+        raise ConfigError(
+            f"[store] url: {shown}cannot be used; write 'sqlite:///newsletter.db' or 'postgresql://user@host/database'"
+        )
+    return Path(path)
+
+
+def _open_postgres(url: str, timeout_s: float, *, migrate: bool = False, make: bool = True) -> "PostgresDatabase":
+    try:
+        from newsletter.store.postgres import PostgresDatabase
+    except ImportError as error:
+        raise ConfigError(
+            f"[store] url: PostgreSQL needs a driver ({error}); run pip install 'newsletter[postgres]'"
+        ) from None
+    return PostgresDatabase(url, timeout_s, migrate=migrate, make=make)

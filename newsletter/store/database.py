@@ -1,7 +1,7 @@
 """Say how a query is run, apart from what it means: named queries, bound parameters, transactions, instants.
 
-``Database`` is the interface; ``sqlite`` implements it. Every query stands in a ``.sql`` file beside this module, in
-the format of aiosql, with one statement a name::
+``Database`` is the interface; ``sqlite`` and ``postgres`` implement it. Every query stands in a ``.sql`` file beside
+this module, in the format of aiosql, with one statement a name::
 
     -- name: claim_delivery
     -- move: CLAIM
@@ -12,7 +12,7 @@ A ``move`` line makes one query for each move of the event in ``delivery.TABLE``
 alone; ``send EVENT``: in ``SEND_TABLE``), with the states of the table put for ``{from}`` and ``{to}``: no state is
 ever set but along the table, by compare-and-set. Their names carry the state they start from,
 ``claim_delivery@pending`` (for UNDO, which always starts from BOUNCED, the one it leads to). Values always travel as
-bound parameters.
+bound parameters. A line ``-- dialect: postgresql`` marks a text that stands for the common one on that database alone.
 """
 
 import datetime as dt
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from newsletter.delivery import RUNNING, SEND_TABLE, Event, SendEvent, moves
+from newsletter.store.dialect import SQLITE
+from newsletter.store.lock import HeldLock
 
 Row = tuple[Any, ...]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -51,6 +53,9 @@ class Database(Protocol):
 
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
+
+    def run_lock(self, owner: str) -> HeldLock:
+        """Return the lock that a run must hold while it sends: one holder at a time for this store."""
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""
@@ -93,32 +98,42 @@ def storable(text: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def load_queries(folder: Path = _SQL_FOLDER) -> dict[str, str]:
+def load_queries(folder: Path = _SQL_FOLDER, dialect: str = SQLITE) -> dict[str, str]:
     """Read every query of the ``.sql`` files in ``folder``, moves expanded; raise ValueError for a name given twice."""
     queries: dict[str, str] = {}
     for path in sorted(folder.glob("*.sql")):
-        for name, sql in parse_queries(path.read_text(encoding="utf-8")):
+        for name, sql in parse_queries(path.read_text(encoding="utf-8"), dialect):
             if name in queries:
                 raise ValueError(f"{path}: the query '{name}' is defined twice")
             queries[name] = sql
     return queries
 
 
-def parse_queries(text: str) -> Iterator[tuple[str, str]]:
+def parse_queries(text: str, dialect: str = SQLITE) -> Iterator[tuple[str, str]]:
     """Return name and SQL of each query in ``text``, in order; what stands before the first name is a comment.
 
     ``{running}`` stands for the states in which a send runs (``delivery.RUNNING``).
     """
     running = ", ".join(f"'{state}'" for state in sorted(RUNNING))
-    for block in re.split(r"^-- name: *", text, flags=re.MULTILINE)[1:]:
-        name, *lines = block.split("\n")
+    for name, lines in _blocks(text, dialect):
         sql = "\n".join(line for line in lines if not line.startswith("--")).strip().replace("{running}", running)
         events = [line.removeprefix("-- move:").split() for line in lines if line.startswith("-- move:")]
         if not events:
-            yield name.strip(), sql
+            yield name, sql
         for words in events:
             for label, start, end in _moves(words):
-                yield f"{name.strip()}@{label}", sql.replace("{from}", f"'{start}'").replace("{to}", f"'{end}'")
+                yield f"{name}@{label}", sql.replace("{from}", f"'{start}'").replace("{to}", f"'{end}'")
+
+
+def _blocks(text: str, dialect: str) -> Iterator[tuple[str, list[str]]]:
+    """Return name and lines of each query that is meant for ``dialect``; its own text goes before the common one."""
+    mark = f"-- dialect: {dialect}"
+    blocks = [block.split("\n") for block in re.split(r"^-- name: *", text, flags=re.MULTILINE)[1:]]
+    own = {lines[0] for lines in blocks if mark in lines}
+    for name, *lines in blocks:
+        is_common = not any(line.startswith("-- dialect:") for line in lines)
+        if mark in lines or (is_common and name not in own):
+            yield name.strip(), lines
 
 
 def _moves(words: list[str]) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ never left behind: the *file* stays for good and means nothing, and deleting it 
 second lock possible. Whoever holds the lock knows that every other owner named in the ledger is dead.
 
 A child that is forked without exec shares the lock; it must end before, or with, its parent. Not here: the advisory
-lock of PostgreSQL, and what a run does while it holds the lock.
+lock of PostgreSQL (``postgres``), and what a run does while it holds the lock.
 """
 
 import contextlib
@@ -16,9 +16,23 @@ import os
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from newsletter.errors import BusyError, StoreUnavailableError
+
+
+class HeldLock(Protocol):
+    """Hold the lock of a run for the length of a ``with`` block; ``owner`` is who has it."""
+
+    owner: str
+
+    def __enter__(self) -> Self:
+        """Take the lock; raise BusyError where another run, or another block of this one, holds it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free the lock."""
 
 
 def owner_name(started_at: dt.datetime) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from newsletter.errors import StoreError, StoreUnavailableError
 from newsletter.store.database import Row, load_queries
+from newsletter.store.lock import RunLock, lock_path
 from newsletter.store.schema import check_schema, latest_schema, load_migrations
 
 _OLDEST = (3, 35, 0)
@@ -99,6 +100,10 @@ class SqliteDatabase:
         sql = self._queries[name]
         with self.transaction():
             return [self._connection.execute(sql, dict(one)).rowcount > 0 for one in parameters]
+
+    def run_lock(self, owner: str) -> RunLock:
+        """Return the lock on the file beside the store."""
+        return RunLock(lock_path(self.path), owner)
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""

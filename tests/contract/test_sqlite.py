@@ -44,7 +44,7 @@ def test_only_the_owner_may_read_the_file(store, path):
         assert stat.S_IMODE(name.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("url", ["sqlite:///", "mysql://localhost/x", "newsletter.db", "postgresql://localhost/x"])
+@pytest.mark.parametrize("url", ["sqlite:///", "mysql://localhost/x", "newsletter.db", "postgresql:/localhost/x"])
 def test_a_url_that_cannot_be_used_is_a_mistake_of_configuration(url):
     with pytest.raises(ConfigError, match="write 'sqlite:///newsletter"):
         open_store(url)

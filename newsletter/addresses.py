@@ -45,7 +45,7 @@ def parse_address(text: str) -> str:
     Raises InputError that says what is wrong and what to write.
     """
     candidate = text.strip().removeprefix("mailto:")
-    if _PLAIN.fullmatch(candidate):  # most are; the library takes 20 ms to load, and 50 µs for each
+    if _PLAIN.fullmatch(candidate):  # most are; the library takes 20 ms to load, and 40 µs for each
         return candidate
     from email_validator import EmailNotValidError, validate_email
 

@@ -37,8 +37,8 @@ IDENTITY = identity_of(
 MAILED_ONCE = frozenset({State.SENT, State.BOUNCED})
 
 
-def make_edition() -> Edition:
-    """Return a small edition that keeps every rule of a message."""
+def make_edition(filler: str = "") -> Edition:
+    """Return an edition that keeps every rule of a message, small but for ``filler`` in its text part."""
     edition = Edition(
         issue=ISSUE,
         subject=("This week's most important news",),
@@ -50,7 +50,13 @@ def make_edition() -> Edition:
             Slot("unsubscribe_url"),
             '">Unsubscribe</a> - 1 Main Street, Springfield</p></body></html>\n',
         ),
-        text=("Hello ", Slot("name", "reader"), ".\n\nUnsubscribe: ", Slot("unsubscribe_url"), "\n1 Main Street\n"),
+        text=(
+            "Hello ",
+            Slot("name", "reader"),
+            ".\n\nUnsubscribe: ",
+            Slot("unsubscribe_url"),
+            f"\n1 Main Street\n{filler}",
+        ),
         date=dt.date(2026, 11, 25),
         language="en",
     )
@@ -76,15 +82,15 @@ def open_scene(url: str, timeout_s: float = 10.0) -> Store:
     return open_store(url, address_key=SAMPLE_KEYS.address_key, timeout_s=timeout_s)
 
 
-def fill_store(url: str, addresses: Iterable[str], issue: str = ISSUE) -> int:
+def fill_store(url: str, addresses: Iterable[str], edition: Edition | None = None) -> int:
     """Put people on the list of an empty store, plan a send to them, and return its number."""
     with open_scene(url) as store:
         list_id = store.subscribers.ensure_list("weekly", START).list_id
         people = (NewSubscriber(address=address) for address in addresses)
         for _ in store.subscribers.import_subscribers(list_id, people, START, origin="proof"):
             pass
-        edition_id = store.editions.save_edition(make_edition(), START)
-        plan = SendPlan(issue=issue, list_ids=(list_id,), editions={"": edition_id}, source_digest="0" * 64)
+        edition_id = store.editions.save_edition(edition or make_edition(), START)
+        plan = SendPlan(issue=ISSUE, list_ids=(list_id,), editions={"": edition_id}, source_digest="0" * 64)
         return store.sends.plan_send(plan, START).send_id
 
 

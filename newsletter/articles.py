@@ -12,7 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from newsletter.cleanhtml import build_cleaner, clean_html, restore_code, unknown_tags
+from newsletter.cjk import JOINED
+from newsletter.cleanhtml import build_cleaner, clean_html, is_visible, restore_code, unknown_tags
 from newsletter.config import SectionsSection
 from newsletter.errors import IssueError, Place, Problem
 from newsletter.markup import Source, build_parser, parse_blocks
@@ -35,14 +36,17 @@ if TYPE_CHECKING:
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
 
+BYLINE_MAX = 100
+"""Characters up to which what stands behind an article's link is its byline; longer text is its summary."""
 _LABELS = re.compile(r"\s*(?:\[[^\[\]\n]{1,24}\]\s*)*")
 _LABEL = re.compile(r"\[([^\[\]]+)\]")
 _BARE_URL = re.compile(r"https?://[^\s<>]+")
 _ATTRIBUTES = re.compile(r"\{([^{}]*)\}$")
 _ATTRIBUTE = re.compile(r"([a-z][a-z-]*)=(\S*)")
-_SEPARATORS = re.compile(r"^[\s:,.;|·–—，：。；、-]+")
+_BLANKS = re.compile(r"^\s+")
+_SEPARATORS = re.compile(r"^(?:[\s:,;|·–—，：。；、]|[.-]+(?=\s|$))+")
+_END_OF_HEADLINE = re.compile("[?!？！]+")
 _EMPTY_PARAGRAPH = re.compile(r"<p>\s*</p>\s*")
-_VISIBLE = re.compile(r"<(img|hr)\b|[^<>]*>\s*[^\s<]|^[^\s<]")
 _TEXT_TOKENS = ("text", "code_inline", "softbreak", "hardbreak")
 _SLUG = re.compile(r"[\w.-]+")
 
@@ -254,22 +258,24 @@ class SectionReader:
 
     def _article(self, link: _Link, blocks: list[_Block], place: Place) -> Article:
         allowed = ("kind", "topics", "date", "follow-up", "waive")
-        first_line, more = _split_at_break(link.rest)
-        first_line, attributes = self._take_attributes(first_line, place, allowed, ARTICLE_KINDS)
+        byline, more = _split_at_break(link.rest)
+        byline, attributes = self._take_attributes(byline, place, allowed, ARTICLE_KINDS)
         if not attributes:
             more, attributes = self._take_attributes(more, place, allowed, ARTICLE_KINDS)
+        byline, more = _split_rest(byline, more)
         image, more = self._take_image(more, place)
         if image is None and not more and blocks and blocks[0].type == "paragraph_open":
             image, left = self._take_image(blocks[0].children, self._place(blocks[0].line))
             blocks = [*([_paragraph(left, blocks[0].line)] if left else []), *blocks[1:]] if image else blocks
         summary = [*([_paragraph(more, blocks[0].line if blocks else 0)] if more else []), *blocks]
         label_kinds = [label.casefold() for label in link.labels if label.casefold() in ARTICLE_KINDS]
+        credit = self._inline(byline, place)
         return Article(
             headline=RichText(escape(_host(link.url)), place) if link.bare else self._inline(link.inner, place),
             url=link.url,
             source=link.title,
             place=place,
-            byline=self._byline(first_line, place),
+            byline=credit if is_visible(credit.html) else None,
             summary=self._rich(summary, place if more else None),
             image=image,
             kind=attributes.get("kind") or next(iter(label_kinds), ""),
@@ -280,11 +286,6 @@ class SectionReader:
             follow_up=attributes.get("follow-up", ""),
             waive=attributes.get("waive", ()),
         )
-
-    def _byline(self, children: "list[Token]", place: Place) -> RichText | None:
-        text = self._inline(children, place)
-        shown = _SEPARATORS.sub("", text.html)
-        return replace(text, html=shown) if shown else None
 
     def _take_image(self, children: "list[Token]", place: Place) -> "tuple[Image | None, list[Token]]":
         """Take an image that stands on a line of its own at the start of ``children``."""
@@ -331,7 +332,7 @@ class SectionReader:
         where = place or self._place(blocks[0].line)
         html = self._clean(self._renderer.render(tokens, self._parser.options, {}), where)
         shown = _EMPTY_PARAGRAPH.sub("", html).strip()
-        return RichText(shown, where) if _VISIBLE.search(shown) else None
+        return RichText(shown, where) if is_visible(shown) else None
 
     def _inline(self, children: "list[Token]", place: Place) -> RichText:
         html = self._renderer.renderInline(children, self._parser.options, {})
@@ -386,7 +387,12 @@ def _leading_link(children: "list[Token]") -> _Link | None:
     url = str(content[0].attrGet("href") or "")
     if not re.match(r"https?://[^/]", url, re.IGNORECASE):
         return None
-    return _Link(labels, content[1:end], url, str(content[0].attrGet("title") or ""), content[end + 1 :])
+    inner, rest = content[1:end], content[end + 1 :]
+    ending = _END_OF_HEADLINE.match(rest[0].content) if rest and rest[0].type == "text" else None
+    if ending:
+        inner = [*inner, _text_token(ending[0])]
+        rest = [_text_token(rest[0].content[ending.end() :]), *rest[1:]]
+    return _Link(labels, inner, url, str(content[0].attrGet("title") or ""), rest)
 
 
 def _bare_link(content: "list[Token]") -> _Link:
@@ -418,9 +424,34 @@ def _split_at_break(children: "list[Token]") -> "tuple[list[Token], list[Token]]
     depth = 0
     for index, child in enumerate(children):
         depth += child.nesting
-        if depth == 0 and child.type in ("softbreak", "hardbreak"):
-            return children[:index], children[index + 1 :]
+        if depth == 0 and (child.type in ("softbreak", "hardbreak") or JOINED in child.meta):
+            return children[:index], children[index:]
     return children, []
+
+
+def _split_rest(first: "list[Token]", more: "list[Token]") -> "tuple[list[Token], list[Token]]":
+    """Tell the byline from the summary, where ``first`` stands behind a link and ``more`` on the lines below.
+
+    The byline is ``first``, but for prose that was broken into lines, and for what is too long for one.
+    """
+    begins, goes_on = _plain_text(first).strip(), _plain_text(more).lstrip()
+    if begins and goes_on and (begins.startswith((". ", "。")) or goes_on[0].islower()):
+        first, more = [*first, *more], []
+    if len(_plain_text(first).strip()) > BYLINE_MAX:
+        first, more = [], [*first, *more]
+        return [], _from_text(more, _SEPARATORS)
+    return _from_text(first, _SEPARATORS), _from_text(more, _BLANKS)
+
+
+def _from_text(children: "list[Token]", dropped: re.Pattern[str]) -> "list[Token]":
+    """Drop line breaks in front of ``children``, and what ``dropped`` matches."""
+    for index, child in enumerate(children):
+        text = dropped.sub("", child.content) if child.type == "text" else ""
+        if text:
+            return [_text_token(text), *children[index + 1 :]]
+        if child.type not in ("text", "softbreak", "hardbreak"):
+            return children[index:]
+    return []
 
 
 def _plain_text(children: "list[Token]") -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType
 
+JOINED = "joined"
+"""Key in the ``meta`` of a token that was a line break and shows nothing now."""
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3]")
 _QUOTES = frozenset("“”‘’")
 """Quotes of Chinese and of English alike; what stands on their other side tells which."""
@@ -47,7 +49,7 @@ def join_lines(children: "Sequence[Token]") -> None:
         before = _shown(children, range(index - 1, -1, -1))[-1:]
         after = _shown(children, range(index + 1, len(children)))[:1]
         if _may_join(before, after):
-            part.type, part.content = "text", ""
+            part.type, part.content, part.meta = "text", "", {JOINED: True}
 
 
 def _shown(children: "Sequence[Token]", indexes: Iterable[int]) -> str:

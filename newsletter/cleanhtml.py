@@ -181,6 +181,11 @@ def _close(stack: list[str], name: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def is_visible(html: str) -> bool:
+    """Tell whether clean HTML shows anything: words, an image or a rule."""
+    return bool(_ANY_TAG.sub("", html).strip() or re.search(r"<(?:img|hr)\b", html))
+
+
 def unknown_tags(html: str) -> list[str]:
     """Return each opening tag in raw HTML that HTML does not know, such as ``<T>``: nothing shows in its place."""
     return [tag[0] for tag in _TAG.finditer(html) if not tag[1] and tag[2].lower() not in _KNOWN_TAGS]

@@ -136,7 +136,7 @@ class _Setter:
         return self._article(item, kind)
 
     def _article(self, article: Article, kind: str) -> str:
-        bullet = f"{article.rank}. " if kind == LEAD else "- " if kind == BRIEF else "* "
+        bullet = f"{article.rank}. " if kind == LEAD else "- "
         indent = " " * len(bullet)
         lines = wrap(" ".join([*self._labels(article), self._inline(article.headline)]), self.width, bullet, indent)
         date = self._frame.date(article.date) if article.date else ""

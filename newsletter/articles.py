@@ -4,14 +4,14 @@ Works on the tokens of ``markup``; every piece of content leaves as clean HTML. 
 of the whole issue are the business of ``issue``.
 """
 
-import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from newsletter.attributes import read_attributes, split_attributes
 from newsletter.cjk import JOINED
 from newsletter.cleanhtml import build_cleaner, clean_html, is_visible, restore_code, unknown_tags
 from newsletter.config import SectionsSection
@@ -41,14 +41,12 @@ BYLINE_MAX = 100
 _LABELS = re.compile(r"\s*(?:\[[^\[\]\n]{1,24}\]\s*)*")
 _LABEL = re.compile(r"\[([^\[\]]+)\]")
 _BARE_URL = re.compile(r"https?://[^\s<>]+")
-_ATTRIBUTES = re.compile(r"\{([^{}]*)\}$")
-_ATTRIBUTE = re.compile(r"([a-z][a-z-]*)=(\S*)")
 _BLANKS = re.compile(r"^\s+")
 _SEPARATORS = re.compile(r"^(?:[\s:,;|·–—，：。；、]|[.-]+(?=\s|$))+")
-_END_OF_HEADLINE = re.compile("[?!？！]+")
+_END_OF_HEADLINE = re.compile(r"[?!？！]+|['’]?[A-Za-z0-9À-ɏ]+")
+"""Match what follows a link without a space and belongs to its last word."""
 _EMPTY_PARAGRAPH = re.compile(r"<p>\s*</p>\s*")
 _TEXT_TOKENS = ("text", "code_inline", "softbreak", "hardbreak")
-_SLUG = re.compile(r"[\w.-]+")
 
 
 def heading_key(heading: str) -> str:
@@ -306,20 +304,12 @@ class SectionReader:
         self, children: "list[Token]", place: Place, allowed: tuple[str, ...], kinds: tuple[str, ...]
     ) -> "tuple[list[Token], dict[str, Any]]":
         """Take ``{key=value …}`` off the end of a heading or item; braces that hold anything else are text."""
-        text = children[-1].content.rstrip() if children and children[-1].type == "text" else ""
-        match = _ATTRIBUTES.search(text)
-        words = match[1].split() if match else []
-        if match is None or not words or not any(_ATTRIBUTE.fullmatch(word) for word in words):
+        text = children[-1].content if children and children[-1].type == "text" else ""
+        before, braces = split_attributes(text)
+        if not braces:
             return children, {}
-        place = self._source.place_of(match[0], place)
-        found: dict[str, Any] = {}
-        for word in words:
-            key, _, value = word.partition("=")
-            if key not in _READ_ATTRIBUTE and not found:
-                return children, {}
-            found[key] = _read_attribute(key, value, allowed, kinds, place)
-        last = _text_token(text[: match.start()].rstrip())
-        return [*children[:-1], *([last] if last.content else [])], found
+        found = read_attributes(braces, allowed, kinds, self._source.place_of(braces, place))
+        return [*children[:-1], *([_text_token(before)] if before else [])], found
 
     # -----------------------------------------------------------------------------------------------------------------
     # Content
@@ -412,7 +402,7 @@ def _host(url: str) -> str:
 
 
 def _without_attributes(text: str) -> str:
-    return _ATTRIBUTES.sub("", text.strip()).rstrip()
+    return split_attributes(text)[0].strip()
 
 
 def _has_link(children: "list[Token]") -> bool:
@@ -498,44 +488,3 @@ def _ranked(items: list[Item]) -> Iterator[Item]:
             yield replace(item, rank=rank)
         else:
             yield item
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Attributes
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(name for name in value.split(",") if name)
-
-
-def _slug(value: str) -> str:
-    if not _SLUG.fullmatch(value):
-        raise ValueError
-    return value
-
-
-_READ_ATTRIBUTE: dict[str, tuple[Callable[[str], Any], str]] = {
-    "kind": (str, ""),
-    "topics": (_names, "topics=beauty,retail"),
-    "date": (dt.date.fromisoformat, "date=2026-11-20"),
-    "follow-up": (_slug, "follow-up=2026-11-18"),
-    "waive": (_names, "waive=CHECK-ID"),
-}
-
-
-def _read_attribute(key: str, value: str, allowed: tuple[str, ...], kinds: tuple[str, ...], place: Place) -> Any:
-    if key not in allowed:
-        hint = f"here may stand: {', '.join(allowed)}" if allowed else "no attributes may stand on this heading"
-        raise IssueError([Problem(f"{{{key}={value}}}: unknown attribute '{key}'", place, hint)])
-    if key == "kind" and value not in kinds:
-        raise IssueError([Problem(f"{{kind={value}}}: unknown kind", place, f"kinds here: {', '.join(kinds)}")])
-    read, example = _READ_ATTRIBUTE[key]
-    try:
-        return read(value)
-    except ValueError:
-        raise IssueError([Problem(f"{{{key}={value}}} cannot be read", place, f"write it like {example}")]) from None
-
-
-ATTRIBUTES = tuple(_READ_ATTRIBUTE)
-"""Every attribute that may stand in braces."""

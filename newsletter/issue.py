@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from newsletter import frontmatter
-from newsletter.articles import ATTRIBUTES, SectionReader, heading_key
+from newsletter.articles import SectionReader, heading_key
+from newsletter.attributes import ATTRIBUTES
 from newsletter.cleanhtml import (
     fields_in_tags,
     fields_in_url,

@@ -9,6 +9,7 @@ a socket, before and after each read of one, and connecting.
 
 import functools
 import gc
+import importlib
 import json
 import os
 import signal
@@ -45,6 +46,7 @@ CAST = ("ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
 her envelope is on the wire. gus: deferred after the dot, once."""
 ACCEPTED, REFUSED, LEAVER = ("ann", "bob", "hal"), "dan@example.org", "fay@example.org"
 DROPPED = "eve@example.org"
+MODULES = {"sqlite": "sqlite", "postgresql": "postgres"}
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,18 @@ def _arm_sqlite(points: Points) -> None:
 
 
 def _arm_psycopg(points: Points) -> None:
+    import psycopg
     from psycopg import Connection, Cursor
 
+    connect = psycopg.connect
+
+    def mined_connect(*args: Any, **values: Any) -> Any:
+        points.reach("before login")
+        connection = connect(*args, **values)
+        points.reach("after login")
+        return connection
+
+    psycopg.connect = mined_connect
     for kind, name in (
         (Cursor, "execute"),
         (Cursor, "executemany"),
@@ -398,15 +410,14 @@ def _in_child(work: Any) -> None:
         os._exit(code)
 
 
-def warm_up() -> None:
+def warm_up(store: str) -> None:
     """Load once what every child would load for itself: a child costs a few milliseconds then, not a hundred."""
     import email.feedparser
     import encodings.idna
     import smtplib
     import ssl
 
-    import newsletter.store.sqlite as module
-
+    module: Any = importlib.import_module(f"newsletter.store.{MODULES[store]}")
     _ = (email.feedparser, encodings.idna, smtplib, ssl)
     if hasattr(module, "load_queries"):  # the same files each time
         module.load_queries = functools.cache(module.load_queries)
@@ -417,7 +428,7 @@ def warm_up() -> None:
 def main() -> None:
     sweep = Sweep(**json.loads(sys.stdin.readline()))
     with open_ground(sweep.store, Path(sweep.folder)) as ground:
-        warm_up()
+        warm_up(sweep.store)
         found = Sweeper(sweep, ground).run()
     print(json.dumps(asdict(found)))
 

@@ -39,7 +39,7 @@ from proof.scene import (
     run_to_end,
     supports,
 )
-from proof.stores import KINDS, open_ground
+from proof.stores import KINDS, open_ground, skip_missing
 
 TABLE = {
     #              reset, close, stall, 4xx, 421, 5xx, garbage, split, drip
@@ -190,6 +190,7 @@ def _small_buffers(monkeypatch):
     ("stage", "fault"), CELLS, ids=[f"{stage}-{fault}".replace(" ", "_") for stage, fault in CELLS]
 )
 def test_cell(store, stage, fault, grounds, certificate):
+    skip_missing(store)
     check_cell(*play(grounds(store, 3), certificate, stage, fault))
 
 
@@ -197,6 +198,7 @@ def test_cell(store, stage, fault, grounds, certificate):
 @pytest.mark.parametrize("store", KINDS)
 @pytest.mark.parametrize(("connections", "features"), [(1, PIPELINED), (1, PLAIN), (4, PIPELINED), (4, PLAIN)])
 def test_every_cell(store, connections, features, grounds, certificate):
+    skip_missing(store)
     if not supports(connections):
         pytest.skip("this sender holds one connection")
     started, letters, wrong = time.monotonic(), Counter(), []

@@ -19,7 +19,7 @@ import pytest
 from proof.failpoints import Findings, Sweep
 from proof.figures import keep_figures
 from proof.scene import scratch_folder, supports
-from proof.stores import KINDS
+from proof.stores import KINDS, skip_missing
 
 SHARDS = 2
 CASES = [
@@ -57,6 +57,7 @@ def check_findings(found: Findings) -> None:
 @pytest.mark.parametrize(("store", "connections", "shard"), CASES)
 def test_death_at_any_point_loses_nobody(store, connections, shard, tmp_path):
     """Every point of every store over one connection, and over four, in the normal run."""
+    skip_missing(store)
     if not supports(connections):
         pytest.skip("this sender holds one connection")
     found = run_sweep(Sweep(store, "", connections, first=shard, step=SHARDS), tmp_path)
@@ -69,6 +70,7 @@ def test_death_at_any_point_loses_nobody(store, connections, shard, tmp_path):
 @pytest.mark.parametrize("doubt", ["resend", "hold"])
 @pytest.mark.parametrize(("store", "connections", "shard"), CASES)
 def test_death_at_any_point_under_either_policy(store, connections, shard, doubt, tmp_path):
+    skip_missing(store)
     if not supports(connections):
         pytest.skip("this sender holds one connection")
     started = time.monotonic()

@@ -421,6 +421,9 @@ def warm_up(store: str) -> None:
     _ = (email.feedparser, encodings.idna, smtplib, ssl)
     if hasattr(module, "load_queries"):  # the same files each time
         module.load_queries = functools.cache(module.load_queries)
+    for other in [each for name, each in sys.modules.items() if name.startswith("newsletter.")]:
+        if hasattr(other, "verify_message"):  # a quarter of the time, and it touches neither database nor socket
+            other.verify_message = lambda *_args, **_values: ()  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
 

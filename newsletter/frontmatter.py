@@ -271,7 +271,7 @@ def with_approval(text: str, approval: Approval) -> str:
 
 
 def _refuse(entry: Entry, what: str, wanted: str) -> IssueError:
-    kinds = {list: "a list", dict: "a mapping"}
+    kinds: dict[type, str] = {list: "a list", dict: "a mapping"}
     found = repr(entry.value[:80]) if isinstance(entry.value, str) else kinds[type(entry.value)]
     return IssueError([Problem(f"{found} is not {what}", entry.place, f"write {wanted}")])
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from corpus import illustrated_issue, make_project
 from measure import Figure, Report, Sample, Samples, Target, in_turns, ratio_figure, time_figure, timed, user_clock
-from npm import NodePeer, Peers, install_peers
+from npm import SIDES, NodePeer, Peers, install_peers
 
 import newsletter.compiler
 import newsletter.plaintext
@@ -122,8 +122,8 @@ def measure_compile(folder: Path, quick: bool, npm_folder: Path | None) -> Repor
     _write_filled(project, mjml, css)
     with ExitStack() as stack:
         nodes = {
-            f"mjml {peers.versions[name]} + juice": stack.enter_context(NodePeer(peers, name, mjml, css))
-            for name in ("mjml", "mjml4")
+            peers.name(side): stack.enter_context(NodePeer(peers, side, mjml, css))
+            for side in SIDES
             if not peers.missing
         }
         sides: dict[str, Callable[[], Sample]] = {name: pipeline.run for name, pipeline in pipelines.items()}
@@ -149,7 +149,7 @@ def inliners() -> tuple[Literal["premailer", "css-inline"], ...]:
 
 def _times(samples: Mapping[str, Samples], ours: Collection[str]) -> Iterator[Figure]:
     for name, side in samples.items():
-        text = f"the whole pipeline, from file to edition, {name}" if name in ours else f"{name}, from MJML to HTML"
+        text = f"the whole pipeline, from file to edition, {name}" if name in ours else f"{name}: MJML to HTML"
         yield time_figure(f"compile.{name}", text, side)
 
 
@@ -161,11 +161,11 @@ def _ratios(samples: Mapping[str, Samples], pipelines: Mapping[str, Pipeline]) -
         for peer in [side for side in samples if side not in pipelines]:
             target = _TARGETS[name]
             yield ratio_figure(
-                f"compile.ratio.{name}.{peer}", f"{peer}, over ours from MJML, {name}", samples[peer], part, target
+                f"compile.ratio.{name}.{peer}", f"{peer}: over ours from MJML, {name}", samples[peer], part, target
             )
             whole = samples[name]
             yield ratio_figure(
-                f"compile.whole.{name}.{peer}", f"{peer}, over our whole pipeline, {name}", samples[peer], whole
+                f"compile.whole.{name}.{peer}", f"{peer}: over our whole pipeline, {name}", samples[peer], whole
             )
 
 

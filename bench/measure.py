@@ -65,9 +65,9 @@ class Target:
     limit: float
     at_least: bool = False
 
-    def is_met(self, value: float) -> bool:
-        """Tell whether ``value`` reaches the target."""
-        return value >= self.limit if self.at_least else value <= self.limit
+    def is_met(self, value: float | None) -> bool:
+        """Tell whether ``value`` reaches the target; what was not measured does not."""
+        return value is not None and (value >= self.limit if self.at_least else value <= self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,7 @@ class Figure:
             "by_best": self.best,
             "target": None if target is None else {"limit": target.limit, "at_least": target.at_least},
             "met": None if target is None else target.is_met(self.value),
+            "met_by_user_cpu": None if target is None or self.user is None else target.is_met(self.user),
             "details": dict(self.details),
         }
 

@@ -20,12 +20,28 @@ _INSTALL_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """Name one peer: which mjml, and whether juice is called as its README does (``plain``) or does the ``least``."""
+
+    package: str
+    manner: str
+
+
+SIDES = (Side("mjml", "plain"), Side("mjml", "least"), Side("mjml4", "least"))
+
+
+@dataclass(frozen=True, slots=True)
 class Peers:
     """Hold the folder in which the peers are installed, and their versions by name, or why there are none."""
 
     folder: Path
     versions: dict[str, str]
     missing: str = ""
+
+    def name(self, side: Side) -> str:
+        """Return how results name a side, with its version."""
+        least = ", told to do the least" if side.manner == "least" else ""
+        return f"mjml {self.versions[side.package]} + juice{least}"
 
 
 def install_peers(folder: Path) -> Peers:
@@ -63,10 +79,10 @@ def _printed(command: list[str]) -> str:
 class NodePeer:
     """Hold a warm Node process that compiles ``mjml`` and inlines ``css``, once for each call of ``run``."""
 
-    def __init__(self, peers: Peers, package: str, mjml: Path, css: Path) -> None:
+    def __init__(self, peers: Peers, side: Side, mjml: Path, css: Path) -> None:
         script = Path(__file__).with_name("peer.js")
         self._child = subprocess.Popen(
-            ["node", str(script), str(peers.folder), package, str(mjml), str(css)],
+            ["node", str(script), str(peers.folder), side.package, side.manner, str(mjml), str(css)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

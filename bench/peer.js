@@ -1,12 +1,13 @@
 // Compile one MJML file with npm mjml and inline a style sheet with juice, again and again in one warm process.
-// node peer.js FOLDER MJML_PACKAGE FILE.mjml FILE.css: each line on standard input asks for one run; each line of the
+// node peer.js FOLDER MJML_PACKAGE plain|least FILE.mjml FILE.css: "plain" calls juice as its README does, "least" tells
+// it to do no more than our mail needs. Each line on standard input asks for one run; each line of the
 // answer is JSON: seconds of both steps, user CPU seconds of the process, bytes, and the HTML where "html" was asked for.
 "use strict";
 
 const fs = require("fs");
 const path = require("path");
 const readline = require("readline");
-const [folder, mjmlPackage, mjmlFile, cssFile] = process.argv.slice(2);
+const [folder, mjmlPackage, manner, mjmlFile, cssFile] = process.argv.slice(2);
 const load = require("module").createRequire(path.join(path.resolve(folder), "index.js"));
 
 const usable = (loaded) => loaded.default || loaded;
@@ -15,8 +16,8 @@ const juice = usable(load("juice"));
 const mjml = fs.readFileSync(mjmlFile, "utf8");
 const css = fs.readFileSync(cssFile, "utf8");
 
-// As little work as gives the same mail: MJML's own style sheets stay, nothing is added to tables and pictures.
-const juiceOptions = {
+// MJML's own style sheets stay as they are, nothing is added to tables and pictures.
+const least = {
   applyStyleTags: false,
   removeStyleTags: false,
   preserveMediaQueries: true,
@@ -31,7 +32,8 @@ async function run(asked) {
   const started = process.hrtime.bigint();
   const compiled = await mjml2html(mjml, { validationLevel: "soft", fonts: {}, filePath: mjmlFile });
   const between = process.hrtime.bigint();
-  const html = juice.inlineContent(compiled.html, css, juiceOptions);
+  const html =
+    manner === "plain" ? juice(compiled.html, { extraCss: css }) : juice.inlineContent(compiled.html, css, least);
   const ended = process.hrtime.bigint();
   const answer = {
     mjml_s: Number(between - started) / 1e9,

@@ -229,8 +229,11 @@ def _verdict(figure: Figure) -> str:
     target = figure.target
     if target is None:
         return ""
-    words = "at least" if target.at_least else "at most"
-    return f"{words} {_shown(target.limit, figure.unit)}: {'met' if target.is_met(figure.value) else 'MISSED'}"
+    if target.is_met(figure.value):
+        verdict = "met"
+    else:
+        verdict = "met by user CPU, missed by the wall clock" if target.is_met(figure.user) else "MISSED"
+    return f"{'at least' if target.at_least else 'at most'} {_shown(target.limit, figure.unit)}: {verdict}"
 
 
 def _shown(value: float | None, unit: str) -> str:

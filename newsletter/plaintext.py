@@ -44,6 +44,8 @@ _BLOCKS = frozenset("p div h3 h4 h5 h6 ul ol li blockquote pre hr table dl dt dd
 _RULES = {"h3": "~", "h4": ".", "h5": ".", "h6": "."}
 _STRUCK = frozenset(("s", "del"))
 _SPACE = re.compile(r"[ \t\n\r\f]+")
+_WORD_END = re.compile(r"['’]?[A-Za-z0-9À-ɏ]+")
+"""Match what follows a link without a space and belongs to its last word."""
 _QUOTE = re.compile(r"<blockquote>((?:(?!</?blockquote>).)*)</blockquote>", re.DOTALL)
 """Match a text that is one quote, as editors write summaries."""
 _REMOTE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
@@ -178,20 +180,25 @@ class _Setter:
         text = element.text or ""
         for child in element:
             gap = " " if child.tag in _BLOCKS else ""
-            text += gap + self.inline_element(child) + gap + (child.tail or "")
+            text += gap + self.inline_run(child, gap)
         return text
 
-    def inline_element(self, element: Any) -> str:
-        """Return the text of an inline element itself."""
+    def inline_run(self, element: Any, gap: str = "") -> str:
+        """Return the text of an inline element and of what follows it in its parent; ``gap`` stands between them."""
+        tail = element.tail or ""
         if element.tag == "br":
-            return _BREAK
+            return _BREAK + tail
         if element.tag == "img":
-            return self.image(element.get("src", ""), element.get("alt", ""))
+            return self.image(element.get("src", ""), element.get("alt", "")) + tail
         text = self.inline(element)
         if element.tag in _STRUCK and text.strip():
-            return f"~~{text}~~"
+            text = f"~~{text}~~"
         url = element.get("href", "") if element.tag == "a" else ""
-        return text if not url or (_SPACE.sub("", text) == url and url.isascii()) else self._with_reference(text, url)
+        if not url or (_SPACE.sub("", text) == url and url.isascii()):
+            return text + gap + tail
+        ending = _WORD_END.match(tail)
+        end = ending.end() if ending else 0
+        return self._with_reference(text + tail[:end], url) + tail[end:]
 
     def image(self, src: str, alt: str) -> str:
         """Return what stands for an image: its description, and a reference to it where it can be looked up."""
@@ -322,7 +329,7 @@ class _BlockSetter:
                 groups.extend([self._paragraph(loose), self._block(child, bullets)])
                 loose = child.tail or ""
             else:
-                loose += self._setter.inline_element(child) + (child.tail or "")
+                loose += self._setter.inline_run(child)
         groups.append(self._paragraph(loose))
         return _joined([group for group in groups if group], tight=tight)
 

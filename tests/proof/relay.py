@@ -27,6 +27,7 @@ class Dot:
     message_id: str
     at: float
     is_mail: bool = True
+    is_answered: bool = True
 
 
 @dataclass
@@ -229,7 +230,8 @@ class _Session:
         found = _ID.search(text + b"\r\n")
         scripted = self.relay.dot.get(self.address)
         answer = scripted.pop(0) if scripted else "250 2.0.0 taken"
-        dot = Dot(self.address, found[1].decode() if found else "", time.monotonic(), answer[:1] in ("2", ""))
+        identity = found[1].decode() if found else ""
+        dot = Dot(self.address, identity, time.monotonic(), answer[:1] in ("2", ""), answer != HANG_UP)
         self.relay.dots.append(dot)
         if self.relay.on_dot:
             self.relay.on_dot(dot)

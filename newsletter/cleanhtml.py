@@ -182,8 +182,8 @@ def _close(stack: list[str], name: str) -> None:
 
 
 def is_visible(html: str) -> bool:
-    """Tell whether clean HTML shows anything: words, an image or a rule."""
-    return bool(_ANY_TAG.sub("", html).strip() or re.search(r"<(?:img|hr)\b", html))
+    """Tell whether clean HTML holds more than empty elements: words, an image, a rule, a link."""
+    return bool(_ANY_TAG.sub("", html).strip() or re.search(r"<(?:img|hr|a)\b", html))
 
 
 def unknown_tags(html: str) -> list[str]:

@@ -196,7 +196,7 @@ class _Setter:
         url = element.get("href", "") if element.tag == "a" else ""
         if not url or (_SPACE.sub("", text) == url and url.isascii()):
             return text + gap + tail
-        ending = _WORD_END.match(tail)
+        ending = None if text[-1:].isspace() else _WORD_END.match(tail)
         end = ending.end() if ending else 0
         return self._with_reference(text + tail[:end], url) + tail[end:]
 
@@ -392,12 +392,18 @@ class _BlockSetter:
 
     def _table(self, element: Any) -> list[str]:
         """Set a table with its columns aligned where all of it fits, row by row otherwise."""
-        rows = [[self._cell(cell) for cell in row if cell.tag in ("td", "th")] for row in _rows(element)]
-        rows = [row for row in rows if any(row)]
-        widths = [max(self._width_at(row, index) for row in rows) for index in range(max(map(len, rows), default=0))]
-        if sum(widths) + 3 * (len(widths) - 1) <= self._columns:
-            return [self._aligned(row, widths) for row in rows]
-        return [line for row in rows for line in wrap(" | ".join(row), self._setter.width, columns=self._columns)]
+        rows = [(row, [self._cell(cell) for cell in row if cell.tag in ("td", "th")]) for row in _rows(element)]
+        rows = [(row, cells) for row, cells in rows if any(cells)]
+        columns = max((len(cells) for _, cells in rows), default=0)
+        widths = [max(self._width_at(cells, index) for _, cells in rows) for index in range(columns)]
+        if sum(widths) + 3 * (columns - 1) > self._columns:
+            return [
+                part for _, cells in rows for part in wrap(" | ".join(cells), self._setter.width, columns=self._columns)
+            ]
+        lines = [self._aligned(cells, widths) for _, cells in rows]
+        if len(lines) > 1 and all(cell.tag == "th" for cell in rows[0][0]):
+            lines.insert(1, "-+-".join("-" * width for width in widths))
+        return lines
 
     def _cell(self, cell: Any) -> str:
         return _unglued(_one_line(self._setter.inline(cell)))

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import mistune
 import pytest
+from issue_files import FRAME, FRONT, parse_text
 
-from issues import FRAME, FRONT, parse_text
 from newsletter.catalogs import WORDS, load_catalog
 from newsletter.config import Config, NewsletterSection, Project
 from newsletter.model import Issue, Part

@@ -8,7 +8,8 @@ import datetime as dt
 import itertools
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from newsletter.delivery import Delivery, Event, SendState, State, moves, next_attempt, transition
 from newsletter.model import Recipient, Reply, Stage
@@ -86,7 +87,7 @@ class Ledger:
         """
         micros = to_micros(now)
         with self._database.transaction():
-            unrecorded = tuple(result for result in results if not self._record(owner, result, now))
+            held = self._record(owner, results, now)
             if any(result.outcome.event in _REOPENING for result in results):
                 self._sweep(send_id, micros)
             touched = self._database.change_each(
@@ -94,6 +95,7 @@ class Ledger:
                 (_key(delivery) | {"owner": owner, "now": micros} for delivery in marks),
             )
         marked = frozenset(delivery.subscriber_id for delivery in itertools.compress(marks, touched))
+        unrecorded = tuple(result for result, is_held in zip(results, held, strict=True) if not is_held)
         return Advance(marked, unrecorded)
 
     def release_deliveries(
@@ -232,30 +234,22 @@ class Ledger:
 
     # -- parts of the moves, inside an open transaction ---------------------------------------------------------------
 
-    def _record(self, owner: str, result: Result, now: dt.datetime) -> bool:
-        """Record one result, and tell whether the owner still held the row; the log keeps the reply in any case."""
-        delivery, outcome = result.delivery, result.outcome
-        state = State.TRANSMITTING if result.marked else State.CLAIMED
-        transition(state, outcome.event)
-        retry_at = _retry_at(result, now)
-        values = _key(delivery) | {
-            "owner": owner,
-            "now": to_micros(now),
-            "next": to_micros(retry_at or now),
-            "charge": int(outcome.is_charged),
-        }
-        query = f"{_RECORDS[state, outcome.event]}@{state}"
-        is_held = self._database.change(query, **values, **_reply_values(result.reply)) > 0
-        reason = "" if is_held else "this run held the row no longer"
-        if not is_held or outcome.event is not Event.ACCEPT or delivery.attempts or delivery.doubts:
-            self._log(outcome.event, result.reply, reason=reason, **values)
-        if is_held and retry_at is None:
-            given_up = {"reason": f"given up after {delivery.attempts + 1} attempts"}
-            self._database.change(f"expire_delivery@{State.PENDING}", **values, **given_up)
-        if is_held and outcome.hard:
-            note = _reply_values(result.reply)["reply"] or ""
-            self._database.change("suppress_recipient", **values, reason=SuppressionReason.HARD_BOUNCE, note=note)
-        return is_held
+    def _record(self, owner: str, results: Sequence[Result], now: dt.datetime) -> list[bool]:
+        """Record results, and tell for each whether the owner still held its row; the log keeps replies in any case."""
+        entries = [_entry(owner, result, now) for result in results]
+        held: list[bool] = []
+        for query, alike in itertools.groupby(entries, key=lambda entry: entry.query):
+            held += self._database.change_each(query, [entry.values for entry in alike])
+        logged = (entry.log_values(is_held) for entry, is_held in zip(entries, held, strict=True))
+        self._database.change_each("log_attempt", [values for values in logged if values])
+        recorded = list(itertools.compress(entries, held))
+        self._database.change_each(
+            f"expire_delivery@{State.PENDING}", [entry.expiry_values() for entry in recorded if entry.is_given_up]
+        )
+        self._database.change_each(
+            "suppress_recipient", [entry.suppression_values() for entry in recorded if entry.result.outcome.hard]
+        )
+        return held
 
     def _log(self, event: Event, reply: Reply | None, **values: object) -> None:
         self._database.change("log_attempt", event=event, **values, **_reply_values(reply))
@@ -298,6 +292,46 @@ class Ledger:
 def mask_addresses(text: str) -> str:
     """Return ``text`` with the local part of every address in it replaced by ``…``: the ledger holds no address."""
     return _LOCAL_PART.sub("…@", storable(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Hold the query that records a result, its parameters, and whether the row is given up after it."""
+
+    result: Result
+    query: str
+    values: Mapping[str, object]
+    is_given_up: bool
+
+    def log_values(self, is_held: bool) -> Mapping[str, object] | None:
+        """Return what the log keeps of it: everything but the plain acceptance on the first try."""
+        delivery, event = self.result.delivery, self.result.outcome.event
+        if is_held and event is Event.ACCEPT and not (delivery.attempts or delivery.doubts):
+            return None
+        return {**self.values, "event": event, "reason": "" if is_held else "this run held the row no longer"}
+
+    def expiry_values(self) -> Mapping[str, object]:
+        """Return the parameters that give the row up."""
+        return {**self.values, "reason": f"given up after {self.result.delivery.attempts + 1} attempts"}
+
+    def suppression_values(self) -> Mapping[str, object]:
+        """Return the parameters that suppress the recipient."""
+        return {**self.values, "reason": SuppressionReason.HARD_BOUNCE, "note": self.values["reply"] or ""}
+
+
+def _entry(owner: str, result: Result, now: dt.datetime) -> _Entry:
+    state = State.TRANSMITTING if result.marked else State.CLAIMED
+    transition(state, result.outcome.event)
+    retry_at = _retry_at(result, now)
+    values = {
+        **_key(result.delivery),
+        **_reply_values(result.reply),
+        "owner": owner,
+        "now": to_micros(now),
+        "next": to_micros(retry_at or now),
+        "charge": int(result.outcome.is_charged),
+    }
+    return _Entry(result, f"{_RECORDS[state, result.outcome.event]}@{state}", values, retry_at is None)
 
 
 def _retry_at(result: Result, now: dt.datetime) -> dt.datetime | None:

@@ -64,6 +64,12 @@ def unchecked(check: str, found: str, why: str = "", fix: str = "") -> Finding:
     return Finding(check, Level.UNCHECKED, found, why, fix)
 
 
+def broken(check: str, trouble: Exception, why: str) -> Finding:
+    """Return an error for what raised ``trouble``, whose message ends with what to do, after a semicolon."""
+    found, _, fix = str(trouble).rpartition("; ")
+    return error(check, found or fix, why, fix if found else "mend that, then run 'newsletter doctor' again")
+
+
 def worst(findings: Iterable[Finding]) -> Level:
     """Return the worst level among ``findings``; what could not be checked does not count."""
     levels = {finding.level for finding in findings}

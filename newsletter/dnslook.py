@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 """Seconds that one question may take, over all name servers and tries."""
+PATIENCE = 3
+"""Questions in a row that may go unanswered; after them, none is asked any more."""
 _PAYLOAD = 1232
 """Octets of an answer by UDP that get through everywhere (DNS flag day 2020); longer ones come by TCP."""
 
@@ -33,10 +35,13 @@ class Dns:
         self._timeout_s = timeout_s
         self._resolver: Resolver | None = None
         self._known: dict[tuple[str, Kind], Answer] = {}
+        self._unanswered = 0
 
     def look_up(self, name: str, kind: Kind) -> Answer:
         """Return the records of one kind at ``name``, an IP address for PTR; silence is told in ``trouble``."""
         key = (name.lower().removesuffix("."), kind)
+        if self._unanswered >= PATIENCE:
+            return self._known.get(key, Answer(trouble="not asked any more, since DNS does not answer"))
         if key not in self._known:
             self._known[key] = self._ask(*key)
         return self._known[key]
@@ -50,11 +55,13 @@ class Dns:
             resolver = self._open()
             target = dns.reversename.from_address(name) if kind == "PTR" else name
             answer = resolver.resolve(target, kind, search=False, raise_on_no_answer=False)
+            self._unanswered = 0
         except dns.resolver.NXDOMAIN:
             return Answer()
         except dns.resolver.NoResolverConfiguration:
             return Answer(trouble="this machine has no resolver; name one with --resolver ADDRESS")
         except dns.exception.Timeout:
+            self._unanswered += 1
             return Answer(trouble=f"no answer within {self._timeout_s:g} s")
         except (dns.exception.DNSException, OSError, UnicodeError) as error:
             return Answer(trouble=_in_words(error))

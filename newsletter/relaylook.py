@@ -132,7 +132,10 @@ class _Visit:
     def _trusting_context(self) -> ssl.SSLContext:
         """Return what ``smtp`` secures connections with."""
         ca_file = str(self._folder / self._section.ca_file) if self._section.ca_file else None
-        return ssl.create_default_context(cafile=ca_file)
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise ValueError(f"[smtp] ca_file: {ca_file}: {error.strerror or error}") from None
 
 
 def _indifferent_context() -> ssl.SSLContext:

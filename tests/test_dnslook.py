@@ -62,6 +62,18 @@ def test_trouble_is_told_and_not_raised(server):
     assert Dns(f"127.0.0.1:{closed_port()}", timeout_s=0.3).look_up("example.org", "A").trouble
 
 
+def test_after_three_questions_without_answer_none_is_asked(server):
+    names = [f"mute{number}.example.org" for number in range(5)]
+    server.silent.update(names)
+    server.txt("example.org", "hello")
+    dns = Dns(server.address, timeout_s=0.2)
+    assert dns.look_up("example.org", "TXT").records
+    troubles = [dns.look_up(name, "TXT").trouble for name in names]
+    assert ["not asked any more" in trouble for trouble in troubles] == [False] * 3 + [True] * 2
+    assert names[3] not in {name for name, _ in server.questions}
+    assert dns.look_up("example.org", "TXT").records == ("hello",)
+
+
 def test_each_question_is_asked_once(server):
     server.txt("example.org", "hello")
     dns = Dns(server.address)

@@ -29,6 +29,7 @@ COMMANDS = {
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "status": "Account for each recipient of a send.",
     "subscribers": "Import, add, list and remove subscribers.",
+    "doctor": "Examine the setting: configuration, store, relay, DNS.",
     "demo": "Compile the sample issue and mail it to an embedded receiver.",
     "migrate": "Bring the store to this version's schema.",
 }

@@ -1,0 +1,235 @@
+"""Find out whether the store is there, whole, ours and free: integrity, schema, key, accounts, lock, room on its disk.
+
+Nothing is written but the lock's owner, for the moment in which it is tried; a store that is not there is not made.
+"""
+
+import contextlib
+import datetime as dt
+import re
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from newsletter.delivery import Account, SendState
+from newsletter.diagnosis import Finding, broken, error, ok, unchecked, warning
+from newsletter.errors import BusyError, ConfigError, StoreError
+from newsletter.store import Store, SubscriptionState, open_store, owner_name
+from newsletter.store.schema import latest_schema
+from newsletter.tokens import Keys
+
+_ROW_BYTES, _FLOOR_BYTES = 1000, 20_000_000
+"""Room that a send takes: for each recipient in the ledger, its log and the write-ahead log, and in any case."""
+_LONG = dt.timedelta(hours=24)
+_MISTAKES_SHOWN = 3
+_OWNER = re.compile(r"\(([^\s()]+):(\d+):(\d{4}-\d\d-\d\dT[\d:.]+\+00:00)\)")
+_LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_RESTORE = "stop cron, keep the damaged files, and restore the latest backup (docs/operating.md)"
+_WHY_STORE = "it holds the list and the ledger: who is to get mail, and who has got it"
+_WHY_SCHEMA = "a store of another version cannot be read as it is"
+_WHY_KEY = "under another key nobody is found by address, and whoever left could be mailed again"
+_WHY_LEDGER = "planned = sent + failed + skipped + bounced + in doubt + open, or somebody was lost"
+_WHY_LOCK = "one run sends at a time; the others end at once"
+_WHY_DISK = "where the disk is full nothing is marked, so nothing is sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Name where a store lies: the file of one on SQLite, None for one on a server."""
+
+    url: str
+    path: Path | None
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the nearest folder that is there, on whose disk the store lies or will lie."""
+        return next((each for each in self.path.parents if each.is_dir()), None) if self.path else None
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether there is a store, as far as one can see without opening it."""
+        try:
+            return self.path is None or self.path.stat().st_size > 0
+        except OSError:
+            return False
+
+
+def room_of(url: str) -> Room:
+    """Return where the store of ``Project.store_url`` lies."""
+    scheme, _, path = url.partition(":///")
+    return Room(url, Path(path) if scheme == "sqlite" else None)
+
+
+def examine_store(room: Room, keys: Keys | None, now: dt.datetime) -> Iterator[Finding]:
+    """Yield everything about the store in ``room``; whatever is wrong with it is a finding."""
+    audience = 0
+    if not room.is_there:
+        found = f"there is none yet at {room.path}; the first command that needs it makes it"
+        yield unchecked("store", found, _WHY_STORE)
+    else:
+        if room.path:
+            yield from _examine_file(room.path)
+        try:
+            with open_store(room.url) as store:
+                yield ok("schema", f"{latest_schema()}, the one of this version", _WHY_SCHEMA)
+                yield from _examine_rights(store, keys)
+                yield from _examine_ledger(store)
+                yield _examine_lock(store, now)
+                audience = _count_audience(store)
+        except (StoreError, ConfigError) as trouble:
+            yield broken("store", trouble, _WHY_STORE)
+    yield _examine_disk(room.folder, audience)
+
+
+def latest_instant(room: Room) -> dt.datetime | None:
+    """Return the latest instant that a send in the store has, which must lie in the past; None where there is none."""
+    if not room.is_there:
+        return None
+    with contextlib.suppress(StoreError, ConfigError), open_store(room.url) as store:
+        instants = [
+            at
+            for send in store.sends.load_sends()
+            for at in (send.planned_at, send.started_at, send.finished_at)
+            if at is not None
+        ]
+        return max(instants, default=None)
+    return None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The file of a store on SQLite
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _examine_file(path: Path) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        mistakes = _mistakes_in(path)
+    except (OSError, sqlite3.Error) as trouble:
+        yield error("store", f"{path} cannot be read: {trouble}", _WHY_STORE, _RESTORE)
+        return
+    if mistakes:
+        shown = "; ".join(mistakes[:_MISTAKES_SHOWN])
+        yield error("store", f"{path} is damaged: {shown}", _WHY_STORE, _RESTORE)
+    else:
+        yield ok("store", f"{path} is whole ({path.stat().st_size / 1e6:.1f} MB)", _WHY_STORE)
+    if mode & 0o077:
+        found = f"others on this machine can read {path} (mode {mode:04o})"
+        yield warning("store", found, "it holds people's addresses", f"chmod 600 {path}")
+
+
+def _mistakes_in(path: Path) -> list[str]:
+    """Return what SQLite finds wrong in a database, without writing to it."""
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        mistakes = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(10)")]
+        orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(10)
+    except sqlite3.DatabaseError as trouble:
+        if isinstance(trouble, sqlite3.OperationalError):
+            raise  # it could not be read, which says nothing about what is in it
+        return [str(trouble)]
+    finally:
+        connection.close()
+    lost = [f"a row of {table} belongs to none of {parent}" for table, _, parent, _ in orphans]
+    return [] if mistakes == ["ok"] and not lost else [mistake for mistake in mistakes if mistake != "ok"] + lost
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What an open store says
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _examine_rights(store: Store, keys: Keys | None) -> Iterator[Finding]:
+    """Yield whether the store can be written, and was made with our secret."""
+    store.buckets.forget_full_buckets(_LONG_AGO)  # touches no row, and yet is refused where writing is
+    yield ok("store", f"{store.database.where} can be written", _WHY_STORE)
+    if keys is None:
+        return
+    if "address_key" not in dict(store.database.rows("load_facts")):
+        yield unchecked("secret file", "the store is new, and remembers no secret yet", _WHY_KEY)
+        return
+    try:
+        store.identity.check_address_key(keys.address_key)
+    except ConfigError as trouble:
+        yield broken("secret file", trouble, _WHY_KEY)
+    else:
+        yield ok("secret file", "its first line is the one that the store was made with", _WHY_KEY)
+
+
+def _examine_ledger(store: Store) -> Iterator[Finding]:
+    """Yield whether the account of every issue closes, and which of them wait for an operator."""
+    sends = store.sends.load_sends()
+    closing = 0
+    for send in sends:
+        account = store.sends.account(send.send_id)
+        if not account.closes:
+            found = f"{send.issue}: {account.planned} planned, and {_counted(account)} accounted for"
+            yield error("ledger", found, _WHY_LEDGER, f"{_RESTORE}; then report this, please")
+            continue
+        closing += 1
+        if send.state is SendState.PAUSED:
+            fix = f"mend the cause, then: newsletter send {send.issue} --yes"
+            yield warning("ledger", f"{send.issue} is paused: {send.reason}", "it waits for you", fix)
+        if account.in_doubt:
+            found = f"{send.issue}: {account.in_doubt} rows in doubt"
+            fix = f"settle them: newsletter resolve {send.issue}"
+            yield warning("ledger", found, "whether these people got their mail, only the relay's log knows", fix)
+    if closing == len(sends):
+        count = "no issue was sent yet" if not sends else f"{len(sends)} issues" if len(sends) > 1 else "1 issue"
+        yield ok("ledger", f"{count}; every account closes" if sends else count, _WHY_LEDGER)
+
+
+def _counted(account: Account) -> int:
+    return sum(account.as_json().values()) - account.planned
+
+
+def _examine_lock(store: Store, now: dt.datetime) -> Finding:
+    """Return whether a run is going on, and since when; the lock is taken for a moment to find out."""
+    try:
+        with store.run_lock(owner_name(now)):
+            return ok("lock", "no run is going on", _WHY_LOCK)
+    except BusyError as busy:
+        owner = _OWNER.search(str(busy))
+    if owner is None:
+        return ok("lock", "a run is going on", _WHY_LOCK)
+    host, number, since = owner[1], owner[2], dt.datetime.fromisoformat(owner[3])
+    found = f"a run is going on: process {number} on {host}, since {since:%Y-%m-%d %H:%M} UTC"
+    if now - since <= _LONG:
+        return ok("lock", found, _WHY_LOCK)
+    fix = (
+        f"newsletter status tells whether it gets on; where it does not, kill {number} on {host}: the next run goes on"
+    )
+    return warning("lock", f"{found}, {(now - since).days} days", _WHY_LOCK, fix)
+
+
+def _count_audience(store: Store) -> int:
+    """Return how many people are on the lists."""
+    lists = store.subscribers.load_lists()
+    return sum(store.subscribers.count_subscribers(each.list_id).get(SubscriptionState.ACTIVE, 0) for each in lists)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Room
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _examine_disk(folder: Path | None, audience: int) -> Finding:
+    if folder is None:
+        return unchecked("disk", "the store's disk is its server's, and cannot be seen from here", _WHY_DISK)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as trouble:
+        return unchecked("disk", f"{folder}: {trouble.strerror}", _WHY_DISK)
+    need = _FLOOR_BYTES + audience * _ROW_BYTES
+    found = f"{_size(free)} free at {folder}; a send to {audience} takes up to {_size(need)}"
+    fix = "free some space, or move the store ([store] url) while nothing is sent"
+    if free < need:
+        return error("disk", found, _WHY_DISK, fix)
+    return warning("disk", found, _WHY_DISK, fix) if free < 10 * need else ok("disk", found, _WHY_DISK)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -236,7 +236,7 @@ def approve_issue(project: Project, loaded: LoadedIssue, by: str, on: dt.date, d
     if without_approval(decode_issue(written, file)) != without_approval(loaded.text):
         raise InputError(f"{file}: the file changed while it was being approved; approve it again")
     # A byte order mark and CRLF are kept: decoded as they are, not as an issue is.
-    approved = with_approval(written.decode("utf-8"), approval).encode()
+    approved = with_approval(written.decode("utf-8"), approval).encode("utf-8", "replace")
     _verify_approved(approved, approval, project, loaded)
     _replace_file(path, approved)
     return approval

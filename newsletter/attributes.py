@@ -36,21 +36,17 @@ def read_attributes(braces: str, allowed: tuple[str, ...], kinds: tuple[str, ...
     found = {}
     for word in braces[1:-1].split():
         key, _, value = word.partition("=")
-        found[key] = _read(key, value, allowed, kinds, place)
+        if key not in allowed:
+            hint = f"here may stand: {', '.join(allowed)}" if allowed else "no attributes may stand on this heading"
+            raise IssueError([Problem(f"{{{word}}}: unknown attribute '{key}'", place, hint)])
+        if key == "kind" and value not in kinds:
+            raise IssueError([Problem(f"{{{word}}}: unknown kind", place, f"kinds here: {', '.join(kinds)}")])
+        read, example = _READERS[key]
+        try:
+            found[key] = read(value)
+        except ValueError:
+            raise IssueError([Problem(f"{{{word}}} cannot be read", place, f"write it like {example}")]) from None
     return found
-
-
-def _read(key: str, value: str, allowed: tuple[str, ...], kinds: tuple[str, ...], place: Place) -> Any:
-    if key not in allowed:
-        hint = f"here may stand: {', '.join(allowed)}" if allowed else "no attributes may stand on this heading"
-        raise IssueError([Problem(f"{{{key}={value}}}: unknown attribute '{key}'", place, hint)])
-    if key == "kind" and value not in kinds:
-        raise IssueError([Problem(f"{{kind={value}}}: unknown kind", place, f"kinds here: {', '.join(kinds)}")])
-    read, example = _READERS[key]
-    try:
-        return read(value)
-    except ValueError:
-        raise IssueError([Problem(f"{{{key}={value}}} cannot be read", place, f"write it like {example}")]) from None
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ _ALLOWED_ATTRIBUTES = {
     "td": {"align", "colspan", "rowspan"},
     "th": {"align", "colspan", "rowspan"},
     "abbr": {"title"},
+    "*": set(),
 }
 _URL_SCHEMES = {"http", "https", "mailto"}
 _RENAMED_TAGS = {
@@ -54,17 +55,16 @@ _KNOWN_TAGS = ALLOWED_TAGS.union(
 )
 """Every element of HTML, old and new; what else stands in angle brackets was hardly meant for a tag."""
 
-_ATTRIBUTES = (
-    r"""(?:[\s/]++|=?[^\s/>=]++(?:\s*+=\s*+(?:"(?:[^"<]|<(?![A-Za-z/!]))*+"|'(?:[^'<]|<(?![A-Za-z/!]))*+'|"""
-    r"""[^\s"'>][^\s>]*+|(?=>)))?+)*+"""
-)
-_TAG = re.compile(rf"<(/?)([A-Za-z][^\s/>]*+)({_ATTRIBUTES})>")
+_VALUE = r"""(?:"(?:[^"<]|<(?![A-Za-z/!]))*+"|'(?:[^'<]|<(?![A-Za-z/!]))*+'|[^\s"'>][^\s>]*+|(?=>))"""
+_ATTRIBUTES = rf"(?:[\s/]++|=?[^\s/>=]++(?:\s*+=\s*+{_VALUE}|(?!\s*+=)))*+"
+_TAG = re.compile(rf"<(?P<closing>/?)(?P<name>[A-Za-z][^\s/>]*+)(?P<attributes>{_ATTRIBUTES})>")
 """Match a tag as the HTML standard reads it (section 13.2.5); a quoted value may hold nothing that looks like a tag."""
 _MARKUP = re.compile(
-    rf"<!--(?:-?>|.*?--!?>)|<(?i:script|style)(?=[\s/>]){_ATTRIBUTES}>.*?</(?i:script|style)[^>]*+>"
-    rf"|(?P<tag>{_TAG.pattern})|<[!?][^>]*+>|</[^A-Za-z][^>]*+>|</>|(?P<sign><)",
+    rf"<!--(?:-?>|.*?--!?>)|<(?P<raw>(?i:script|style))(?=[\s/>]){_ATTRIBUTES}>.*?</(?i:(?P=raw))(?=[\s/>])[^>]*+>"
+    rf"|(?P<tag>{_TAG.pattern})|<(?!!--|!\[CDATA\[)[!?][^>]*+>|</[^A-Za-z>][^>]*+>|</>|(?P<sign><)",
     re.DOTALL,
 )
+_HIDING = re.compile(r"<!--|<(?:script|style)(?=[\s/>])", re.IGNORECASE)
 _VOID_TAGS = frozenset(("br", "hr", "img"))
 _TABLE_TAGS = frozenset("table thead tbody tr td th".split())
 _BLOCK_TAGS = _TABLE_TAGS | frozenset("p div pre ul ol li blockquote hr h3 h4 h5 h6 dl dt dd".split())
@@ -123,12 +123,12 @@ def _tidied(found: re.Match[str]) -> str:
         return "&lt;"
     if not found["tag"]:
         return ""
-    closing, written, attributes = found.group(2, 3, 4)
-    name = _RENAMED_TAGS.get(written.lower(), written.lower())
+    written = found["name"].lower()
+    name = _RENAMED_TAGS.get(written, written)
     if name not in ALLOWED_TAGS:
         return ""
     # What stands between cells by mistake is put together in front of the table.
-    return f"{' ' if name in _TABLE_TAGS else ''}<{closing}{name}{attributes}>"
+    return f"{' ' if name in _TABLE_TAGS else ''}<{found['closing']}{name}{found['attributes']}>"
 
 
 def _checked(reference: re.Match[str]) -> str:
@@ -193,9 +193,11 @@ def unknown_tags(html: str) -> list[str]:
 
 def unclosed_markup(html: str) -> str:
     """Return the start of a comment, script or style sheet in raw HTML that nothing closes, or ``""``."""
-    left = _MARKUP.sub(lambda found: found[0] if found["tag"] else "", html)
-    found = re.search(r"<!--|<!\[CDATA\[|<(?:script|style)(?=[\s/>])", left, re.IGNORECASE)
-    return found[0] if found else ""
+    for found in _MARKUP.finditer(html):
+        start = _HIDING.match(html, found.start()) if found["tag"] or found["sign"] else None
+        if start:
+            return start[0]
+    return ""
 
 
 def fields_used(html: str) -> list[int]:

@@ -114,8 +114,8 @@ def test_nothing_active_is_left(html: str) -> None:
 
 
 PIECES = (
-    "< > </ /> \" ' = a b p div table td script style svg !-- --> <b> </b> <p> <td> <script> </script> on text &# xfdd0;"
-    " href= javascript:x"
+    "< > </ /> \" ' = a b p div table td script style svg !-- --> <b> </b> <p> <td> <script> </script> on text &#"
+    " xfdd0; href= javascript:x"
 ).split()
 
 

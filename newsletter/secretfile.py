@@ -3,8 +3,8 @@
 What stands in it and what is derived from it is ``tokens``' business. A secret is never printed.
 """
 
-import contextlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,20 +70,21 @@ def make_secret(project: Project) -> None:
     Raises ConfigError where it cannot be written.
     """
     path = project.secret_path
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
+        descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner only
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(new_secret_text(os.urandom(40)))
             file.flush()
             os.fsync(file.fileno())
-        _put_in_place(fresh, path)
+        _put_in_place(Path(fresh), path)
         _sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: the secret file cannot be written: {error.strerror}") from None
     finally:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
+        if fresh:
+            Path(fresh).unlink(missing_ok=True)
 
 
 def _put_in_place(fresh: Path, path: Path) -> None:

@@ -93,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
     except (OSError, MemoryError) as error:
         if os.environ.get("NEWSLETTER_DEBUG"):
             raise
-        click.echo(printable(f"error: {error or 'out of memory'}; mend that, then run the command again"), err=True)
+        click.echo(
+            printable(f"error: {str(error) or 'out of memory'}; mend that, then run the command again"), err=True
+        )
         return TRY_LATER
     except Exception as error:
         return _report_bug(error)

@@ -126,7 +126,11 @@ def _image_urls(images: Sequence[LocalImage], page: str, identity: SenderIdentit
 
 def _resources(images: Sequence[LocalImage], urls: Mapping[str, str]) -> tuple[Resource, ...]:
     """Return the images that travel inside the message; equal ones once."""
-    cids = {urls[image.src].removeprefix("cid:"): image for image in images if urls[image.src].startswith("cid:")}
+    cids: dict[str, LocalImage] = {}
+    for image in images:
+        scheme, _, cid = urls[image.src].partition(":")
+        if scheme == "cid":
+            cids.setdefault(cid, image)
     return tuple(Resource(cid, image.filename, image.media_type, image.content) for cid, image in cids.items())
 
 

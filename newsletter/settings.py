@@ -196,11 +196,15 @@ def _url_problem(url: str) -> str:
 
 
 def _zone_problem(name: str) -> str:
+    return "" if is_zone(name) else f"{name!r} is no IANA time zone; write one like 'Europe/Paris' or 'UTC'"
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether there is an IANA time zone of this name."""
     try:
-        ZoneInfo(name)
+        return bool(name and ZoneInfo(name))
     except (OSError, ValueError, LookupError):
-        return f"{name!r} is no IANA time zone; write one like 'Europe/Paris' or 'UTC'"
-    return ""
+        return False
 
 
 def _language_problem(tag: str) -> str:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from zoneinfo import ZoneInfo
 
 from newsletter.addresses import parse_address
 from newsletter.errors import InputError
 from newsletter.listfile import BadRow, Row, clean_cell, read_rows
+from newsletter.settings import is_zone
 from newsletter.store import Change, NewSubscriber, Store, SubscriberList
 
 DEFAULT_LIST = "newsletter"
@@ -113,16 +113,9 @@ def _person(row: Row) -> NewSubscriber | BadRow:
         address=address,
         name=row.name,
         language=row.language,
-        time_zone=row.time_zone if _is_zone(row.time_zone) else "",
+        time_zone=row.time_zone if is_zone(row.time_zone) else "",
         attributes=row.attributes,
     )
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        return bool(name and ZoneInfo(name))
-    except (OSError, ValueError):
-        return False
 
 
 def _note(report: ImportReport, row: Row, change: Change) -> None:

@@ -1,17 +1,22 @@
 """One store of each kind, and the shortcuts that tests share; every move of a delivery is checked against the table."""
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from postgres_server import missing_reason, shared_server
 
 from newsletter.delivery import About, Delivery, Event, Outcome, State, classify, moves
 from newsletter.edition import freeze
 from newsletter.model import Edition, Reply, Stage
 from newsletter.store import NewSubscriber, Result, Send, SendPlan, Store, open_store
+from newsletter.store.dialect import POSTGRESQL, SQLITE
 
-KINDS = ("sqlite",)
+from .kinds import Kind, Postgres, Sqlite
+
+KINDS = (SQLITE, POSTGRESQL)
 NOW = dt.datetime(2026, 11, 25, 8, tzinfo=dt.UTC)
 KEY = b"a key of thirty-two bytes, or so"
 OK = Reply(250, "2.0.0", "Ok: queued as 4AbC", Stage.DOT)
@@ -42,6 +47,7 @@ class World:
 
     store: Store
     url: str
+    kind: Kind
     list_id: int = 0
     edition_id: int = 0
     is_checked: bool = True
@@ -91,35 +97,50 @@ def result(delivery: Delivery, line: str = "", stage: Stage = Stage.DOT, **value
     return Result(delivery, classify(reply), reply, **values)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Yield this worker's databases on the server that all workers share; skip where no server can run."""
+    if reason := missing_reason():
+        pytest.skip(reason)
+    with shared_server() as server:
+        postgres = Postgres(server)
+        yield postgres
+        postgres.close()
+
+
 @pytest.fixture(params=KINDS)
-def url(request, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'newsletter.db'}"
+def kind(request, tmp_path: Path) -> Iterator[Kind]:
+    if request.param == SQLITE:
+        yield Sqlite(tmp_path)
+        return
+    postgres = request.getfixturevalue("postgres")
+    yield postgres
+    postgres.drop_bare()
 
 
 @pytest.fixture
-def world(url):
+def url(kind: Kind) -> str:
+    return kind.fresh()
+
+
+@pytest.fixture
+def world(kind, url):
     with open_store(url, address_key=KEY, timeout_s=0.2) as store:
-        list_id = store.subscribers.ensure_list("main", NOW).list_id
-        world = World(store, url, list_id, store.editions.save_edition(edition(), NOW))
-        watch_moves(store)
+        world = make_world(kind, store, url)
         yield world
         if world.is_checked:
-            check_moves(store)
+            check_moves(world)
             check_accounts(store)
 
 
-def watch_moves(store: Store) -> None:
-    """Let the database itself write down every change of a delivery's state."""
-    connection = store.database._connection
-    connection.execute("CREATE TEMP TABLE seen (start TEXT, finish TEXT)")
-    connection.execute(
-        "CREATE TEMP TRIGGER watch AFTER UPDATE OF state ON main.deliveries WHEN old.state <> new.state "
-        "BEGIN INSERT INTO seen VALUES (old.state, new.state); END"
-    )
+def make_world(kind: Kind, store: Store, url: str) -> World:
+    list_id = store.subscribers.ensure_list("main", NOW).list_id
+    kind.watch_moves(store)
+    return World(store, url, kind, list_id, store.editions.save_edition(edition(), NOW))
 
 
-def check_moves(store: Store) -> None:
-    seen = set(store.database._connection.execute("SELECT DISTINCT start, finish FROM seen"))
+def check_moves(world: World) -> None:
+    seen = world.kind.seen_moves(world.store)
     assert seen <= MOVES, f"moves that the table does not know: {seen - MOVES}"
 
 
@@ -131,4 +152,4 @@ def check_accounts(store: Store) -> None:
             assert account.open == 0, account
 
 
-__all__ = ["KEY", "KINDS", "MOVES", "NOW", "OK", "State", "World", "edition", "later", "result"]
+__all__ = ["KEY", "KINDS", "MOVES", "NOW", "OK", "State", "World", "edition", "later", "make_world", "result"]

@@ -23,11 +23,10 @@ def test_an_edition_is_kept_once_and_comes_back_as_it_was(world):
 def test_a_missing_or_changed_edition_is_an_error(world):
     with pytest.raises(StoreError, match="no edition 99"):
         world.store.editions.load_edition(99)
-    run = world.store.database._connection.execute
-    run("UPDATE editions SET content = replace(content, 'Hello', 'Howdy')")
+    world.kind.run(world.store, "UPDATE editions SET content = replace(content, 'Hello', 'Howdy')")
     with pytest.raises(StoreError, match="is damaged"):
         world.store.editions.load_edition(world.edition_id)
-    run("UPDATE editions SET content = replace(content, 'Howdy', 'Hello'), digest = 'x'")
+    world.kind.run(world.store, "UPDATE editions SET content = replace(content, 'Howdy', 'Hello'), digest = 'x'")
     with pytest.raises(StoreError, match="does not have the digest"):
         world.store.editions.load_edition(world.edition_id)
 

@@ -10,8 +10,9 @@ import pytest
 from newsletter.delivery import State
 from newsletter.errors import BusyError, StoreUnavailableError
 from newsletter.store import Recovery, RunLock, open_store, owner_name
+from newsletter.store.dialect import SQLITE
 
-from .conftest import KEY, NOW, World, edition
+from .conftest import KEY, NOW, make_world
 
 CHILD = """
 import datetime as dt, os, signal, sys, time
@@ -72,15 +73,13 @@ def test_owners_are_named_by_host_process_and_start():
 
 
 @pytest.fixture
-def path(url):
+def url(kind, url):
     with open_store(url, address_key=KEY) as store:
-        world = World(store, url, store.subscribers.ensure_list("main", NOW).list_id)
-        world.edition_id = store.editions.save_edition(edition(), NOW)
-        world.sending(*"abcde")
-    return Path(url.removeprefix("sqlite:///"))
+        make_world(kind, store, url).sending(*"abcde")
+    return url
 
 
-def test_a_living_run_keeps_others_out(url, path):
+def test_a_living_run_keeps_others_out(url):
     process = child(url, "sleep")
     owner = process.stdout.readline().strip()
     try:
@@ -94,7 +93,20 @@ def test_a_living_run_keeps_others_out(url, path):
         assert store.ledger.list_owners(1) == {owner}
 
 
-def test_what_a_killed_run_leaves_is_repaired_by_the_next(url, path):
+def test_a_store_has_one_run_at_a_time(url):
+    with open_store(url) as store, open_store(url) as other:
+        with store.run_lock("first") as lock:
+            assert lock.owner == "first"
+            for late in (store, other):
+                with pytest.raises(BusyError, match="first"), late.run_lock("second"):
+                    pass
+        with pytest.raises(RuntimeError), other.run_lock("third"):
+            raise RuntimeError
+        with store.run_lock("fourth"):
+            pass
+
+
+def test_what_a_killed_run_leaves_is_repaired_by_the_next(kind, url):
     process = child(url, "die")
     owner = process.communicate()[0].strip()
     assert process.returncode == -9
@@ -104,4 +116,5 @@ def test_what_a_killed_run_leaves_is_repaired_by_the_next(url, path):
         assert store.ledger.recover_deliveries(1, store.ledger.list_owners(1), NOW) == Recovery(released=2, doubted=1)
         assert store.ledger.load_attempts(1, 1)[0].owner == owner
         assert store.sends.account(1).closes
-    assert path.with_name("newsletter.db-send.lock").exists()
+    if kind.name == SQLITE:
+        assert Path(url.removeprefix("sqlite:///")).with_name("newsletter.db-send.lock").exists()

@@ -5,14 +5,21 @@ answer. A method that is new and has no call here fails the first test.
 """
 
 import inspect
-import sqlite3
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from newsletter.errors import StoreError, StoreUnavailableError
-from newsletter.store import IssueFile, NewSubscriber, SendPlan, StoredApproval, SubscriptionState, SuppressionReason
+from newsletter.store import (
+    IssueFile,
+    NewSubscriber,
+    SendPlan,
+    StoredApproval,
+    SubscriptionState,
+    SuppressionReason,
+    open_store,
+)
 
 from .conftest import KEY, NOW, edition, result
 
@@ -121,7 +128,8 @@ def scene(world) -> Iterator[SimpleNamespace]:
     store.sends.pause_send(plans["paused"], "x", NOW)
     return SimpleNamespace(
         store=store,
-        path=store.database.where,
+        kind=world.kind,
+        url=world.url,
         empty=empty,
         sending=sending,
         claimed=claimed,
@@ -130,11 +138,6 @@ def scene(world) -> Iterator[SimpleNamespace]:
         bounced=bounced.subscriber_id,
         **plans,
     )
-
-
-def content(path: str) -> list[str]:
-    with sqlite3.connect(path) as other:
-        return list(other.iterdump())
 
 
 def test_every_method_has_a_call_here(world):
@@ -150,50 +153,43 @@ def test_every_method_has_a_call_here(world):
 
 @pytest.mark.parametrize("name", WRITES)
 def test_every_write_does_something(scene, name):
-    before = content(scene.path)
+    before = scene.kind.content(scene.url)
     if name == "ledger.resend_failed":
         scene.store.ledger.record_results(scene.sending, "me", [result(scene.marked, "550 5.2.0 no")], NOW)
-        before = content(scene.path)
+        before = scene.kind.content(scene.url)
     WRITES[name](scene.store, scene)
-    assert content(scene.path) != before
+    assert scene.kind.content(scene.url) != before
 
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_to_a_locked_store_leaves_it_as_it_was(scene, name):
-    before = content(scene.path)
-    scene.store.database._connection.execute("PRAGMA busy_timeout = 1")
-    other = sqlite3.connect(scene.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        with pytest.raises(StoreUnavailableError, match="try again") as caught:
-            WRITES[name](scene.store, scene)
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-    assert scene.path in str(caught.value)
-    assert content(scene.path) == before
-    assert not scene.store.database._connection.in_transaction
+    before = scene.kind.content(scene.url)
+    scene.kind.hurry(scene.store)
+    with (
+        open_store(scene.url) as other,
+        other.database.transaction(),
+        pytest.raises(StoreUnavailableError, match="try again") as caught,
+    ):
+        WRITES[name](scene.store, scene)
+    assert scene.store.database.where in str(caught.value)
+    assert scene.kind.content(scene.url) == before
+    assert scene.kind.is_idle(scene.store)
 
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_write_to_a_store_that_may_not_be_written_leaves_it_as_it_was(scene, name):
-    before = content(scene.path)
-    scene.store.database._connection.execute("PRAGMA query_only = ON")
+    before = scene.kind.content(scene.url)
+    scene.kind.forbid_writing(scene.store)
     with pytest.raises(StoreUnavailableError, match="permissions"):
         WRITES[name](scene.store, scene)
-    scene.store.database._connection.execute("PRAGMA query_only = OFF")
-    assert content(scene.path) == before
+    scene.kind.allow_writing(scene.store)
+    assert scene.kind.content(scene.url) == before
 
 
 @pytest.mark.parametrize("name", READS)
 def test_reading_goes_on_while_another_command_writes(scene, name):
-    other = sqlite3.connect(scene.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+    with open_store(scene.url) as other, other.database.transaction():
         READS[name](scene.store, scene)
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
 
 
 @pytest.mark.parametrize("name", [*READS, *WRITES])

@@ -157,7 +157,7 @@ def test_erasing_a_person_keeps_every_count_and_leaves_nothing_personal(world):
     assert world.store.sends.account(send_id) == before
     assert before.closes
     for name in ("ann@a", "bob@b", "Ann", "Cyd", "bob is over", "cyd is unknown", "a.example"):
-        assert name not in dump(world.store)
+        assert name not in "\n".join(world.kind.content(world.url))
     assert world.store.subscribers.find_suppression("cyd@c.example").note == ""
     # The erased row that was deferred is never mailed: it is skipped when it comes due.
     assert world.claim(send_id, now=later(days=1)) == ()
@@ -169,11 +169,6 @@ def test_erasing_a_person_keeps_every_count_and_leaves_nothing_personal(world):
     assert add(world, new, list_id=other) is Change.LEFT
     assert add(world, new, readmit=True) is Change.ADDED
     assert find(world, "ann@a.example").address == "ann@a.example"
-
-
-def dump(store) -> str:
-    """Return all that the database holds, as text."""
-    return "\n".join(store.database._connection.iterdump())
 
 
 def test_what_needs_the_key_says_so(url):

@@ -13,6 +13,22 @@ SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
    AND d.send_id = :send AND d.state = 'pending' AND d.next_attempt_at <= :now
  ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
 
+-- Rows that somebody else has locked, an operator by hand perhaps, are passed over: they wait for the next claim.
+-- name: claimable_deliveries
+-- dialect: postgresql
+SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
+       s.address, s.name, s.language, s.attributes,
+       CASE WHEN s.address IS NOT NULL AND m.state = 'active' AND x.address_hash IS NULL THEN 1 ELSE 0 END
+  FROM sends
+  JOIN deliveries d ON d.send_id = sends.id
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE sends.id = :send AND sends.state IN ({running})
+   AND d.send_id = :send AND d.state = 'pending' AND d.next_attempt_at <= :now
+ ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
+   FOR NO KEY UPDATE OF d SKIP LOCKED
+
 -- name: claim_delivery
 -- move: CLAIM
 UPDATE deliveries SET state = {to}, owner = :owner, claimed_at = :now, changed_at = :now

@@ -12,7 +12,7 @@ means, and the words for errors (``postgres_errors``).
 import contextlib
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -80,6 +80,7 @@ class PostgresDatabase:
         self._is_closed = self._is_writing = False
         self._run_owner = ""
         self._backend_pid = self._schema_id = 0
+        self._cursors: dict[str, psycopg.Cursor[Row]] = {}
         self._connection = self._connect()
         try:
             self.is_empty = not make and self._schema() == 0
@@ -115,8 +116,9 @@ class PostgresDatabase:
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
         with self._lock, self._translated:
-            run = self._connection.execute if self._is_writing else self._run_first
-            return run(self._queries[name], parameters).fetchall()
+            if self._is_writing:
+                return self._run(name, parameters).fetchall()
+            return self._first(lambda: self._run(name, parameters)).fetchall()
 
     def row(self, name: str, /, **parameters: object) -> Row | None:
         """Return the first row of the query, or None."""
@@ -126,20 +128,20 @@ class PostgresDatabase:
     def change(self, name: str, /, **parameters: object) -> int:
         """Run a statement that writes, in the open transaction or one of its own; return how many rows it touched."""
         with self.transaction():
-            return self._connection.execute(self._queries[name], parameters).rowcount
+            return self._run(name, parameters).rowcount
 
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row.
 
         All are sent before the first answer is awaited.
         """
-        sql, sets = self._queries[name], list(parameters)
+        sets = list(parameters)
         with self.transaction():
             if len(sets) < 2:
-                return [self._connection.execute(sql, each).rowcount > 0 for each in sets]
-            with self._connection.cursor() as cursor:
-                cursor.executemany(sql, sets, returning=True)
-                return [answer.rowcount > 0 for answer in cursor.results()]
+                return [self._run(name, each).rowcount > 0 for each in sets]
+            cursor = self._cursor(name)
+            cursor.executemany(self._queries[name], sets, returning=True)
+            return [answer.rowcount > 0 for answer in cursor.results()]
 
     def run_lock(self, owner: str) -> "SessionLock":
         """Return the lock that a run must hold while it sends."""
@@ -163,7 +165,7 @@ class PostgresDatabase:
             "SELECT CASE WHEN pg_try_advisory_lock(%(key)s) THEN set_config('application_name', %(name)s, false) END"
         )
         with self._lock, self._translated:
-            self._run_first("SELECT 1")
+            self._first(lambda: self._connection.execute("SELECT 1"))
             if self._connection.info.backend_pid != self._backend_pid:
                 raise ConfigError(
                     f"{self.where}: a pooler stands before the server, and the lock of a run needs a connection of its "
@@ -193,19 +195,29 @@ class PostgresDatabase:
 
     # -- statements ---------------------------------------------------------------------------------------------------
 
-    def _run_first(self, sql: str, parameters: Mapping[str, object] | None = None) -> "psycopg.Cursor[Row]":
+    def _run(self, name: str, parameters: Mapping[str, object]) -> "psycopg.Cursor[Row]":
+        return self._cursor(name).execute(self._queries[name], parameters)
+
+    def _cursor(self, name: str) -> "psycopg.Cursor[Row]":
+        """Return the cursor of a query: one that is used again knows already how to pass its parameters."""
+        if name not in self._cursors:
+            self._cursors[name] = self._connection.cursor()
+        return self._cursors[name]
+
+    def _first(self, run: "Callable[[], psycopg.Cursor[Row]]") -> "psycopg.Cursor[Row]":
         """Run the first statement of a call; where the connection turns out to be dead, on a new one."""
         try:
-            return self._connection.execute(sql, parameters)
+            return run()
         except psycopg.OperationalError:
             if not self._connection.closed or self._is_closed or self._run_owner:
                 raise
         self._connection = self._connect()
         check_schema(self._schema(), latest_schema(), self.where)
-        return self._connection.execute(sql, parameters)
+        return run()
 
     def _begin(self) -> None:
-        self._run_first(f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({self._key(_TURN)})")
+        sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({self._key(_TURN)})"
+        self._first(lambda: self._connection.execute(sql))
 
     def _commit(self) -> None:
         try:
@@ -243,6 +255,7 @@ class PostgresDatabase:
         except BaseException:
             connection.close()
             raise
+        self._cursors.clear()
         return connection
 
     def _configure(self, connection: "psycopg.Connection[Row]") -> None:

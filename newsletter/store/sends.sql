@@ -36,6 +36,18 @@ SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
  ORDER BY m.subscriber_id
 ON CONFLICT (send_id, subscriber_id) DO NOTHING
 
+-- ON CONFLICT would have PostgreSQL write each row twice into its log; one writer at a time may look first instead.
+-- name: freeze_audience
+-- dialect: postgresql
+INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, state, next_attempt_at, changed_at)
+SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
+  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
+ WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND l.send_id = :send AND l.language = s.language
+   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
+   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.subscriber_id = m.subscriber_id)
+ ORDER BY m.subscriber_id
+
 -- name: set_planned
 UPDATE sends SET planned = :planned WHERE id = :send
 

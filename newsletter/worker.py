@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
 from newsletter.glance import front_matter_of, is_near, is_over
 from newsletter.model import Issue
 from newsletter.schedule import Verdict, due
-from newsletter.store import IssueFile, Result, Send, SendPlan, Store
+from newsletter.store import IssueFile, Result, Send, SendPlan, Store, find_store
 from newsletter.subscriptions import default_list
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ class DueIssue:
 @contextmanager
 def open_known_store(project: Project, address_key: bytes = b"") -> "Iterator[Store | None]":
     """Open the store where there is one; a newsletter that never had one gives None, and none is made."""
-    from newsletter.store import open_store
-
-    if not Path(project.store_url.removeprefix("sqlite:///")).exists():
-        yield None
-        return
-    with open_store(project.store_url, address_key=address_key) as store:
+    with find_store(project.store_url, address_key=address_key) or nullcontext() as store:
         yield store
 
 

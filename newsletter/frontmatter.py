@@ -54,14 +54,10 @@ _APPROVAL = re.compile(r"([0-9a-f]{64}) by (.{1,200}) (\d{4}-\d{2}-\d{2})")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Hold one key's value, as text, list or mapping of texts, and its place.
-
-    ``written`` is the value as it stands behind the key, ``places`` those of the keys within it.
-    """
+    """Hold one key's value, as text, list or mapping of texts, its place, and ``places`` of the keys within it."""
 
     value: Any
     place: Place
-    written: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
@@ -116,8 +112,8 @@ class _Reader:
             return {}
         if not isinstance(node, MappingNode):
             message = "the front matter holds no 'key: value' lines"
-            hint = f"put a space behind each colon; valid keys: {', '.join(KEYS)}"
-            raise IssueError([Problem(message, self._place(node), hint)])
+            problem = Problem(message, self._place(node), f"valid keys: {', '.join(KEYS)}")
+            raise IssueError([self._missing_space() or problem])
         problems: list[Problem] = []
         entries: dict[str, Entry] = {}
         for key_node, value_node in node.value:
@@ -148,20 +144,26 @@ class _Reader:
         if "quoted scalar" in str(error.context):
             mark = error.context_mark
         line = min(mark.line if mark else 0, len(self._lines) - 1)
+        if problem := self._missing_space():
+            return problem
+        found = _KEY_LINE.match(self._lines[line])
+        if found and found[1] in _TEXT:
+            value = self._lines[line][found.end() :]
+            colon = ": " in value or value.endswith(":")
+            begins = "such a value" if value[0].isalnum() else f"a value that begins with {value[0]}"
+            place = Place(self._file, line + 2, found.end() + 1)
+            what = "a value with a colon" if colon else begins
+            return Problem(f"{found[1]}: {what} needs quotes", place, _quoted(found[1], value))
+        place = Place(self._file, line + 2, (mark.column if mark else 0) + 1)
+        return Problem(f"the front matter is not valid YAML: {reason}", place, "write each line as 'key: value'")
+
+    def _missing_space(self) -> Problem | None:
         for index, written in enumerate(self._lines):
             key = re.match(r"([a-z_]+):(?=\S)", written)
             if key and key[1] in KEYS:
                 place = Place(self._file, index + 2, key.end() + 1)
                 return Problem(f"no space behind '{key[0]}'", place, "write 'key: value', with a space")
-        found = _KEY_LINE.match(self._lines[line])
-        if found and found[1] in _TEXT:
-            value = self._lines[line][found.end() :]
-            colon = ": " in value or value.endswith(":")
-            what = "a value with a colon" if colon else f"a value that begins with {value[0]}"
-            place = Place(self._file, line + 2, found.end() + 1)
-            return Problem(f"{found[1]}: {what} needs quotes", place, _quoted(found[1], value))
-        place = Place(self._file, line + 2, (mark.column if mark else 0) + 1)
-        return Problem(f"the front matter is not valid YAML: {reason}", place, "write each line as 'key: value'")
+        return None
 
     def _entry(self, key_node: "Node", value_node: "Node", known: Mapping[str, Entry]) -> Entry:
         """Return one entry; raise IssueError for a key that is unknown or doubled and a value that YAML changed."""
@@ -175,29 +177,26 @@ class _Reader:
         line, column = key_node.end_mark.line, key_node.end_mark.column
         written = self._lines[line][column:].lstrip(" :\t").rstrip()
         if key in _TEXT:
-            self._refuse_lost(key, value_node, written)
-        places = dict(self._places(value_node))
-        place = self._place(value_node) if written else Place(self._file, line + 2, column + 1)
-        return Entry(self._plain(value_node), place, written, places)
+            self._refuse_lost(key, line, value_node, written)
+        value = self._plain(value_node)
+        place = self._place(value_node) if written or value else Place(self._file, line + 2, column + 2)
+        return Entry(value, place, dict(self._places(value_node)))
 
-    def _refuse_lost(self, key: str, node: "Node", written: str) -> None:
-        """Raise IssueError where YAML takes part of a text for a comment or a tag, and would drop it."""
+    def _refuse_lost(self, key: str, line: int, node: "Node", written: str) -> None:
+        """Raise IssueError where YAML takes a text for a tag, a list or a comment, and would drop part of it."""
         from ruamel.yaml.nodes import ScalarNode
 
-        if written.startswith(("!", "&")):
-            raise self._refused(
-                node, f"{key}: a value that begins with {written[0]} needs quotes", _quoted(key, written)
-            )
+        if written.startswith(("!", "&", "[", "{")):
+            message = f"{key}: a value that begins with {written[0]} needs quotes"
+            raise self._refused(node, message, _quoted(key, written))
         if not isinstance(node, ScalarNode) or node.style is not None:
             return
-        end = node.end_mark
-        rest = (self._lines[end.line] if end.line < len(self._lines) else "")[end.column :] if node.value else written
-        if rest.lstrip().startswith("#") and (key in _FREE_TEXT or not node.value):
-            column = (self._lines[end.line].index("#", end.column) if node.value else 0) + 1
-            place = Place(self._file, end.line + 2, column)
-            place = place if node.value else self._place(node)
+        line = node.end_mark.line if node.value else line
+        rest = self._lines[line][node.end_mark.column :].strip() if node.value else written
+        if rest.startswith("#") and (key in _FREE_TEXT or not node.value):
+            place = Place(self._file, line + 2, self._lines[line].rindex(rest) + 1)
             message = f"{key}: what follows '#' is a comment, and would be lost"
-            raise IssueError([Problem(message, place, _quoted(key, written))])
+            raise IssueError([Problem(message, place, _quoted(key, f"{node.value} {rest}"))])
 
     def _plain(self, node: "Node", depth: int = 0) -> Any:
         """Return a node's value as text, list or mapping; empty scalars become ``""``."""
@@ -279,8 +278,7 @@ def _refuse(entry: Entry, what: str, wanted: str) -> IssueError:
 def as_text(entry: Entry) -> str:
     """Return one line of text; a block of lines is folded."""
     if not isinstance(entry.value, str):
-        quoted = _quoted("", entry.written).removeprefix("write : ") if entry.written else "one line of text"
-        raise _refuse(entry, "text", quoted)
+        raise _refuse(entry, "text", "one line of text")
     return " ".join(entry.value.split())
 
 

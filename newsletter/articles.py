@@ -425,7 +425,8 @@ def _split_rest(first: "list[Token]", more: "list[Token]") -> "tuple[list[Token]
     The byline is ``first``, but for prose that was broken into lines, and for what is too long for one.
     """
     begins, goes_on = _plain_text(first).strip(), _plain_text(more).lstrip()
-    if begins and goes_on and (begins.startswith((". ", "。")) or goes_on[0].islower()):
+    is_prose = begins.startswith((". ", "。")) or goes_on[:1].islower()
+    if begins and goes_on and is_prose and more[0].type != "hardbreak":
         first, more = [*first, *more], []
     if len(_plain_text(first).strip()) > BYLINE_MAX:
         first, more = [], [*first, *more]
@@ -466,7 +467,8 @@ def _paragraph(children: "list[Token]", line: int) -> _Block:
     from markdown_it.token import Token
 
     inline = Token("inline", "", 0, children=children)
-    return _Block([Token("paragraph_open", "p", 1), inline, Token("paragraph_close", "p", -1)], line)
+    opening, closing = Token("paragraph_open", "p", 1, block=True), Token("paragraph_close", "p", -1, block=True)
+    return _Block([opening, inline, closing], line)
 
 
 def _opening_at(opening: "Token", start: int) -> "Token":

@@ -19,6 +19,7 @@ from newsletter.model import MERGE_FIELDS, RESERVED_CHARACTERS, Slot, clean_char
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
 
@@ -30,6 +31,7 @@ TARGETS_LIMIT = 2_000_000
 """Characters of all addresses and titles together, each counted as often as it is referred to."""
 BRACKET_LIMIT = 100
 """Opening brackets that may wait for their closing one: Markdown looks for it from each of them anew."""
+_COMMENT = re.compile(r"<!--(?:-?>|.*?-->)", re.DOTALL)
 _FIELD = re.compile(r"(?<!\\)((?:\\\\)*)\{\{([^{}`\n]*)\}\}")
 _FIELD_BODY = re.compile(r"""\s*([A-Za-z_][\w.-]*)\s*(?:\|\s*default\(\s*("[^"]*"|'[^']*')\s*\)\s*)?""")
 _ATTRIBUTE_FIELD = re.compile(r"attributes\.([\w-]+)")
@@ -126,8 +128,19 @@ def build_parser() -> "MarkdownIt":
     parser = Parser("commonmark", {"html": True, "maxNesting": NESTING_LIMIT * 2})
     parser.enable(["table", "strikethrough"])
     parser.inline = inline_parser(parser.inline)
+    parser.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
     parser.core.ruler.before("inline", "refuse", _refuse_what_would_be_lost)
     return parser
+
+
+def _html_block(state: "StateBlock", start: int, end: int, silent: bool) -> bool:
+    """Take a block of HTML, but for a comment with text behind it: CommonMark would show the rest of its line raw."""
+    from markdown_it.rules_block import html_block
+
+    comment = _COMMENT.match(state.src, state.bMarks[start] + state.tShift[start], state.eMarks[end - 1])
+    if comment and not re.search(r"\n\s*\n", comment[0]) and re.compile(r"[^\S\n]*\S").match(state.src, comment.end()):
+        return False
+    return html_block(state, start, end, silent)
 
 
 def parse_blocks(parser: "MarkdownIt", source: Source) -> "list[Token]":

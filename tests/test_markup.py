@@ -158,6 +158,22 @@ def test_an_encoded_marker_in_an_address_is_not_decoded() -> None:
     assert ">https://e.com/海<" in parse("<https://e.com/%E6%B5%B7>")
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("<!-- c --> *a*", "<p><!-- c --> <em>a</em></p>\n"),
+        ("b\n<!-- c --> *a*", "<p>b\n<!-- c --> <em>a</em></p>\n"),
+        ("<!-- c\nd --> *a*", "<p><!-- c\nd --> <em>a</em></p>\n"),
+        ("- <!-- c --> *a*", "<ul>\n<li><!-- c --> <em>a</em></li>\n</ul>\n"),
+        ("<!-- c -->\n*a*", "<!-- c -->\n<p><em>a</em></p>\n"),
+        ("<!-- c\n\nd -->\n*a*", "<!-- c\n\nd -->\n<p><em>a</em></p>\n"),
+        ("    <!-- c --> *a*", "<pre><code>&lt;!-- c --&gt; *a*\n</code></pre>\n"),
+    ],
+)
+def test_what_stands_behind_a_comment_is_markdown(text: str, wanted: str) -> None:
+    assert parse(text) == wanted
+
+
 def test_references_to_control_characters_become_spaces() -> None:
     assert parse('a&#12;b&#13;c [d&#12;e](https://e.com/ "f&#12;g") ![h&#12;i](j)') == (
         '<p>a b c <a href="https://e.com/" title="f g">d e</a> <img src="j" alt="h i" /></p>\n'

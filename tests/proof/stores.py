@@ -1,7 +1,9 @@
 """Give each proof stores of every kind that this machine can run, fresh ones as fast as they can be made."""
 
+import atexit
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,16 +88,24 @@ def open_ground(kind: str, folder: Path) -> Iterator[Ground]:
     if kind == "sqlite":
         yield SqliteGround(folder)
         return
+    server = _server()
+    name = server.make_database()
+    ground = PostgresGround(server.url(name))
+    try:
+        yield ground
+    finally:
+        ground.close()
+        server.drop_database(name)
+
+
+@functools.cache
+def _server() -> Any:
+    """Return the server that all workers share; this process keeps it until it ends."""
     from postgres_server import shared_server
 
-    with shared_server() as server:
-        name = server.make_database()
-        ground = PostgresGround(server.url(name))
-        try:
-            yield ground
-        finally:
-            ground.close()
-            server.drop_database(name)
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(shared_server())
 
 
 def skip_missing(kind: str) -> None:

@@ -97,12 +97,13 @@ class Receiver:
         return "250 2.0.0 OK"
 
     async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(self._open_session, self.host, 0)
+
+    def _open_session(self) -> asyncio.BaseProtocol:
+        """Return what answers one connection."""
         from aiosmtpd.smtp import SMTP
 
-        def session() -> Any:
-            return SMTP(self, data_size_limit=_SIZE_MAX, enable_SMTPUTF8=True, hostname="localhost", ident="receiver")
-
-        return await self._loop.create_server(session, self.host, 0)
+        return SMTP(self, data_size_limit=_SIZE_MAX, enable_SMTPUTF8=True, hostname="localhost", ident="receiver")
 
     async def _close(self) -> None:
         """Stop listening, and end the sessions that a client left open."""

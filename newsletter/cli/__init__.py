@@ -19,7 +19,7 @@ from newsletter.cli.context import App, printable
 from newsletter.cli.exits import BUG, DONE, EXIT_CODES, MEANINGS, STOPPED, TRY_LATER, exit_code_of, in_lines
 from newsletter.errors import NewsletterError
 
-__all__ = ["COMMANDS", "EXIT_CODES", "MEANINGS", "cli", "run"]
+__all__ = ["COMMANDS", "EXIT_CODES", "MEANINGS", "cli", "run", "run_due"]
 
 COMMANDS = {
     "init": "Make a new newsletter in a folder.",
@@ -29,6 +29,7 @@ COMMANDS = {
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "status": "Account for each recipient of a send.",
     "subscribers": "Import, add, list and remove subscribers.",
+    "rehearse": "Practise a send with made-up people and a receiver that fails.",
     "doctor": "Examine the setting: configuration, store, relay, DNS.",
     "demo": "Compile the sample issue and mail it to an embedded receiver.",
     "migrate": "Bring the store to this version's schema.",
@@ -100,6 +101,14 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _report_bug(error)
     return result if isinstance(result, int) else DONE
+
+
+def run_due(arguments: Sequence[str]) -> int:
+    """Run ``newsletter send --due`` with ``arguments``, of which those for ``newsletter`` itself stand first."""
+    own = 0
+    while own < len(arguments) and arguments[own].startswith(("--project", "--quiet", "-q")):
+        own += 2 if arguments[own] == "--project" else 1
+    return run([*arguments[:own], "send", "--due", *arguments[own:]])
 
 
 def _report_bug(error: Exception) -> int:

@@ -3,12 +3,12 @@
 
     * * * * *  cd /srv/newsletter && .venv/bin/python send.py
 
-The same as ``newsletter send --due``; options are passed on (``--late``, ``--json``).
+The same as ``newsletter send --due``; options are passed on (``--project DIR`` first, then ``--late``, ``--json``).
 """
 
 import sys
 
-from newsletter.cli import run
+from newsletter.cli import run_due
 
 if __name__ == "__main__":
-    sys.exit(run(["send", "--due", *sys.argv[1:]]))
+    sys.exit(run_due(sys.argv[1:]))

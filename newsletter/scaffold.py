@@ -202,11 +202,19 @@ def _toml(text: str) -> str:
 
 
 def _write_new(path: Path, content: str) -> None:
-    """Write a file that is not there yet; raise FileExistsError where it is, InputError where it cannot be written."""
+    """Write a file that is not there yet, whole or not at all.
+
+    Raises FileExistsError where it is there, InputError where it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(content)
+            try:
+                file.write(content)
+                file.flush()
+            except OSError:  # a full disk: a piece of it would be taken for the whole next time
+                path.unlink()
+                raise
     except OSError as error:
         if isinstance(error, FileExistsError) and path.is_file():
             raise

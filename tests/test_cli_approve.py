@@ -9,7 +9,11 @@ from test_images import make_png
 
 from newsletter.compiler import load_issue
 from newsletter.config import load_project
+from newsletter.freezer import freeze_issue
+from newsletter.secretfile import load_keys
 from newsletter.sources import approve_issue
+from newsletter.store import open_store
+from newsletter.worker import plan_issue
 
 SLUG = "2026-11-25"
 
@@ -99,6 +103,15 @@ def test_mode_and_symbolic_link_of_the_file_are_kept(room):
     assert real.stat().st_mode & 0o777 == 0o640
     assert "approved:" in real.read_text()
     assert not list((room.root / "issues").glob(".*"))
+
+
+def test_approving_what_was_frozen_says_so(room):
+    project = load_project(room.root, {})
+    room.subscribers("ada@example.org")
+    with open_store(project.store_url, address_key=load_keys(project).address_key) as store:
+        frozen = freeze_issue(project, room.root / f"issues/{SLUG}.md", approved_only=False)
+        plan_issue(store, frozen, dt.datetime(2026, 11, 20, tzinfo=dt.UTC))
+    assert "was frozen before" in room.run("approve", SLUG).err
 
 
 # --- what takes it back ----------------------------------------------------------------------------------------------

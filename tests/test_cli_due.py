@@ -64,6 +64,17 @@ def test_script_for_cron_does_the_same(room, receiver):
     assert len(receiver.messages) == 2
 
 
+def test_script_for_cron_takes_the_project_first(room, receiver, tmp_path):
+    approved(room, "2026-11-25", DUE)
+    script, elsewhere = str(REPOSITORY / "send.py"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    first = spawn(script, "--project", str(room.root), "--json", cwd=elsewhere, **room.environ)
+    assert first.json["sent"] == 2, first
+    again = spawn(script, "-q", f"--project={room.root}", "--json", cwd=elsewhere, **room.environ)
+    assert (again.code, again.out, again.err) == (0, "", "")
+    assert_told(spawn(script, cwd=elsewhere), 78, "newsletter.toml: no such file", "--project DIR")
+
+
 @pytest.mark.parametrize("send_at", [EARLY, None])
 def test_early_and_untimed_issues_wait_in_silence(room, receiver, send_at):
     room.issue("2026-11-25", *([f"send_at: {send_at.isoformat()}"] if send_at else []))

@@ -1,10 +1,13 @@
 """``newsletter init`` and ``new``: what they write works at once, and nothing that is there is overwritten."""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import tomllib
 
 import pytest
-from newsroom import Newsroom, assert_told, spawn
+from newsroom import REPOSITORY, Newsroom, assert_told, spawn
 
 from newsletter.config import PLACEHOLDER_POSTAL_ADDRESS, Config, load_project
 from newsletter.scaffold import write_issue, write_project
@@ -97,6 +100,21 @@ def test_folder_that_cannot_be_made_is_told(room, tmp_path):
     (tmp_path / "file").write_text("x")
     assert_told(room.run("init", str(tmp_path / "file"), project=False), 2, "is a file")
     assert_told(room.run("init", str(tmp_path / "file/below"), project=False), 65, "cannot be written")
+
+
+def test_full_disk_leaves_no_half_of_a_file(room, tmp_path):
+    """With no byte to be had, what could not be written is not there, and the next try works."""
+    for command in (["--project", str(room.root), "new", "first"], ["init", str(tmp_path / "new")]):
+        starved = subprocess.run(
+            ["bash", "-c", 'ulimit -f 0; exec "$@"', "-", sys.executable, "-B", "-m", "newsletter", *command],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert starved.returncode == 65, starved
+        assert "cannot be written: File too large" in starved.stderr
+        assert room.run(*command, project=False).code == 0
 
 
 def test_init_does_not_mind_the_environment(room, tmp_path):

@@ -43,6 +43,8 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
     digest = source_digest(project, loaded, compiled.images)
     with app.open_store(project, app.keys(project)) as store:
         approval = approve_issue(project, loaded, by or _login_name(), now.astimezone(project.zone).date(), digest)
+        if store.sends.find_send(loaded.issue.slug):
+            app.warn(f"{loaded.issue.slug} was frozen before; what was frozen then is what is sent")
         store.issues.record_approval(
             StoredApproval(issue=loaded.issue.slug, source_digest=digest, text=loaded.text, by=approval.by, at=now)
         )

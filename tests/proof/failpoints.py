@@ -329,13 +329,13 @@ class Sweeper:
         return left
 
     def _open(self) -> Store:
-        # Opened after a fork and closed before the next: no connection to a database crosses one.
+        # SQLite's is opened after a fork and closed before the next; PostgreSQL's is one that no child touches.
         if self._store is None:
             self._store = open_scene(self.url)
         return self._store
 
     def _close(self) -> None:
-        if self._store is not None:
+        if self._store is not None and self.sweep.store == "sqlite":
             self._store.close()
             self._store = None
 

@@ -172,3 +172,4 @@ def test_migrate_is_quiet_about_being_done_twice(room):
         answer = room.run("migrate")
         assert answer.code == 0
         assert "the store has schema" in answer.out
+    assert room.run("migrate", "--json").json["schema"] >= 1

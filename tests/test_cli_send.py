@@ -443,11 +443,39 @@ class _HeldServer:
         self._free.set()
 
 
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(approved, receiver):
+    reader, terminal = os.openpty()
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "newsletter", "--project", str(approved.root), "send", SLUG, "--yes"],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm", **approved.environ},
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            timeout=60,
+            check=False,
+        )
+        shown = os.read(reader, 100_000)
+    finally:
+        os.close(reader)
+        os.close(terminal)
+    assert child.returncode == 0
+    assert b"3 done" in shown
+    assert b"3 planned = 3 sent" in child.stdout
+    assert len(receiver.messages) == 3
+
+
 @pytest.mark.parametrize("arguments", [[], [SLUG, "--due"], [SLUG, "--yes", "--to", "a@b.org"], ["--due", "--yes"]])
 def test_unclear_wish_is_a_usage_error(room, arguments):
     assert_told(room.run("send", *arguments), 2, "give one of")
 
 
-def test_config_with_a_postgres_store_says_what_to_write(tmp_path):
-    room = Newsroom(tmp_path, config=CONFIG + '[store]\nurl = "postgresql://db/news"\n')
-    assert_told(room.run("status"), 78, "[store] url", "sqlite:///newsletter.db")
+def test_database_server_that_is_not_there_is_told(tmp_path):
+    pytest.importorskip("psycopg", reason="without psycopg no PostgreSQL is asked")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    room = Newsroom(tmp_path, config=CONFIG + f'[store]\nurl = "postgresql://me:hush@127.0.0.1:{port}/news"\n')
+    room.issue(SLUG)
+    for arguments in (["status"], ["send", "--due"], ["subscribers", "list"]):
+        answer = room.run(*arguments)
+        assert_told(answer, 75, "cannot be reached", "[store] url")
+        assert "hush" not in answer.err

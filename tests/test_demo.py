@@ -57,6 +57,14 @@ def test_keep_keeps_a_newsletter_that_works(tmp_path):
     assert len(room.run("subscribers", "list").out.splitlines()) == 6
 
 
+def test_demo_as_json(tmp_path):
+    told = Newsroom(tmp_path).run("demo", "--json", "--keep", str(tmp_path / "kept"), project=False).json
+    assert (told["format"], told["planned"], told["sent"], told["received"]) == (1, 6, 4, 4)
+    assert set(told["seconds"]) == {"compile", "plan", "send"}
+    assert Path(told["files"]["message.eml"]).exists()
+    assert len(told["recipients"]) == 6
+
+
 def test_folder_that_is_not_new_is_left_alone(tmp_path):
     room = Newsroom(tmp_path / "project")
     assert_told(room.run("demo", "--keep", str(room.root), project=False), 65, "is not empty")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from newsletter.cli.context import App, size, utc_now
+from newsletter.cli.context import App, echo_json, json_option, size, utc_now
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.option(
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the whole newsletter in this folder."
 )
+@json_option
 @click.pass_obj
-def command(app: App, keep: Path | None) -> int:
+def command(app: App, keep: Path | None, as_json: bool) -> int:
     """Compile the newest sample issue and mail it to six sample subscribers through an embedded receiver.
 
     Needs no configuration, no network and no rights. The compiled files stay; --keep keeps the store as well.
@@ -30,10 +31,13 @@ def command(app: App, keep: Path | None) -> int:
         raise InputError(f"{keep} is not empty; name a new folder with --keep")
     folder = keep or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))
     done = run_demo(folder, utc_now)
-    _show(app, done)
-    if keep:
-        app.say(f"\nkept       {folder}: try 'newsletter --project {folder} status {done.report.send.issue}'")
+    if as_json:
+        echo_json(_as_json(done))
     else:
+        _show(app, done)
+    if keep and not as_json:
+        app.say(f"\nkept       {folder}: try 'newsletter --project {folder} status {done.report.send.issue}'")
+    if not keep:
         _remove_all_but_build(folder)
     return int(not done.report.account.closes)
 
@@ -65,6 +69,24 @@ def _show(app: App, done: "DemoReport") -> None:
     for path in done.build.files:
         if path.suffix in (".html", ".txt", ".eml"):
             app.say(f"{path.suffix[1:]:<10} {path}")
+
+
+def _as_json(done: "DemoReport") -> dict[str, object]:
+    return {
+        **done.report.as_json(),
+        "edition_digest": done.build.compiled.edition.digest,
+        "recipients": [
+            {
+                "address": result.delivery.recipient.address,
+                "event": str(result.outcome.event),
+                "reply": str(result.reply),
+            }
+            for result in done.results
+        ],
+        "received": done.received,
+        "files": {path.name: str(path) for path in done.build.files},
+        "seconds": {name: round(seconds, 4) for name, seconds in done.seconds.items()},
+    }
 
 
 def _remove_all_but_build(folder: Path) -> None:

@@ -2,14 +2,18 @@
 
 import click
 
-from newsletter.cli.context import App
+from newsletter.cli.context import App, echo_json, json_option
 
 
 @click.command("migrate")
+@json_option
 @click.pass_obj
-def command(app: App) -> None:
+def command(app: App, as_json: bool) -> None:
     """Bring the store to this version's schema; back it up first. Doing it twice does nothing."""
     from newsletter.store import migrate_store
 
-    project = app.project()
-    app.say(f"the store has schema {migrate_store(project.store_url)}")
+    schema = migrate_store(app.project().store_url)
+    if as_json:
+        echo_json({"schema": schema})
+    else:
+        app.say(f"the store has schema {schema}")

@@ -185,10 +185,11 @@ def _small_buffers(monkeypatch):
     monkeypatch.setattr("newsletter.smtp._QUIT_TIMEOUT", PATIENCE_S, raising=False)
 
 
-@pytest.mark.parametrize("store", KINDS)
-@pytest.mark.parametrize(
-    ("stage", "fault"), CELLS, ids=[f"{stage}-{fault}".replace(" ", "_") for stage, fault in CELLS]
-)
+# In the normal run, every cell on SQLite, and a fifth of them on PostgreSQL, which meets every stage and fault.
+SHORT = [(store, *cell) for store in KINDS for number, cell in enumerate(CELLS) if store == "sqlite" or number % 5 == 0]
+
+
+@pytest.mark.parametrize(("store", "stage", "fault"), SHORT, ids=["-".join(each).replace(" ", "_") for each in SHORT])
 def test_cell(store, stage, fault, grounds, certificate):
     skip_missing(store)
     check_cell(*play(grounds(store, 3), certificate, stage, fault))

@@ -71,7 +71,8 @@ def command(app: App, issue: str, recipients: int, share: "Fraction", seed: int,
 
 def _lines(done: "Rehearsal", doubt: str) -> Iterator[str]:
     yield f"Rehearsal of {done.issue}: {done.subject}"
-    yield f"{done.play.recipients:,} made-up people; your list and store stay untouched, and nothing leaves this machine."
+    people = f"{done.play.recipients:,} made-up people"
+    yield f"{people}; your list and your store stay untouched, and nothing leaves this machine."
     for part in (_faults(done), _runs(done), _account(done, doubt), _comparison(done), _ways_on(done.issue)):
         yield ""
         yield from part

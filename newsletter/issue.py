@@ -55,7 +55,7 @@ def decode_issue(content: bytes, file: str) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        found = f"byte 0x{content[error.start]:02x} is no UTF-8 here"
+        found = f"byte 0x{content[error.start]:02x} is not UTF-8"
         raise IssueError([Problem(found, _place_of(content, error.start, file), "save the file as UTF-8")]) from None
     if "\0" in text:
         place = _place_of(content, content.index(b"\0"), file)
@@ -79,9 +79,13 @@ def parse_issue(text: str, *, slug: str, file: str, sections: SectionsSection, z
     source = mark_fields(front.body, file, front.body_line)
     reader = SectionReader(source, sections)
     editorial, found = reader.read()
-    issue = _with_images(replace(head, editorial=editorial, sections=found), source)
-    marked = _with_fields(issue, source, _head_fields(issue, front, Source(text, (), file)))
-    return replace(marked, warnings=(*_tag_warnings(reader.unknown_tags), *_text_warnings(issue, source)))
+    head, head_fields = _mark_head(head, front, Source(text, (), file), len(source.fields))
+    fields = [*source.fields, *head_fields]
+    issue = replace(head, editorial=editorial, sections=found)
+    images = _all_images(issue, source)
+    problems = [*_misplaced(issue, fields), *_broken_fields(issue, source), *_broken_images(images)]
+    warnings = (*_image_warnings(images), *_tag_warnings(reader.unknown_tags), *_text_warnings(issue, source))
+    return replace(_with_slots(issue, fields, problems), images=_local_images(images), warnings=warnings)
 
 
 def read_head(text: str, *, slug: str, file: str, zone: ZoneInfo) -> Issue:
@@ -139,7 +143,7 @@ def _read_head(front: FrontMatter, slug: str, file: str, zone: ZoneInfo) -> Issu
         lang=collect(problems, lambda: frontmatter.as_language(entries["lang"])) or "" if "lang" in entries else "",
         send_at=send_at,
         not_after=collect(problems, lambda: frontmatter.as_deadline(entries["not_after"], zone, send_at))
-        if "not_after" in entries
+        if "not_after" in entries and (send_at or "send_at" not in entries)
         else None,
         audience=text("audience"),
         topics=names("topics"),
@@ -232,38 +236,50 @@ def _all_images(issue: Issue, source: Source) -> list[Image]:
     images = [article.image for article in issue.articles if article.image]
     for text in rich_texts(issue):
         found = image_sources(text.html)
-        images.extend(Image(src, alt, source.place_of(src, text.place)) for src, alt in found)
-    return sorted(images, key=lambda image: (image.place.line, image.place.column, image.src))
+        places = _places([(src,) if src else (f"![{alt}]", "<img") for src, alt in found], text, source)
+        images.extend(Image(src, alt, place) for (src, alt), place in zip(found, places, strict=True))
+    return sorted(images, key=lambda image: (image.place.line, image.place.column))
 
 
-def _with_images(issue: Issue, source: Source) -> Issue:
-    local = {image.src: image for image in reversed(_all_images(issue, source)) if is_local_image(image.src)}
-    return replace(issue, images=tuple(reversed(local.values())))
+def _places(wanted: Sequence[tuple[str, ...]], text: RichText, source: Source) -> Iterator[Place]:
+    """Yield where one of the words of each of ``wanted`` stands in ``text``, one behind the other."""
+    near = text.place
+    for words in wanted:
+        place = next(filter(None, (source.find(word, near) for word in words)), None)
+        near = replace(place, column=place.column + 1) if place else near
+        yield place or text.place
 
 
-def _head_fields(issue: Issue, front: FrontMatter, whole: Source) -> tuple[FieldSource, ...]:
-    """Return the merge fields of subject and preheader, in this order."""
-    return tuple(
+def _local_images(images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the images beside the issue, each as it stands first."""
+    local = {image.src: image for image in reversed(images) if is_local_image(image.src)}
+    return tuple(image for image in images if local.get(image.src) is image)
+
+
+def _mark_head(issue: Issue, front: FrontMatter, whole: Source, first: int) -> tuple[Issue, list[FieldSource]]:
+    """Return the issue with markers in subject and preheader, numbered from ``first``, and their fields."""
+    subject = mark_fields(issue.subject, whole.file, offset=first)
+    preheader = mark_fields(issue.preheader, whole.file, offset=first + len(subject.fields))
+    fields = [
         replace(field, place=whole.place_of(field.text, front.entries[key].place))
-        for key, value in (("subject", issue.subject), ("preheader", issue.preheader))
-        for field in mark_fields(value, whole.file).fields
-    )
+        for key, marked in (("subject", subject), ("preheader", preheader))
+        for field in marked.fields
+    ]
+    return replace(issue, subject=_unescape(subject.text), preheader=_unescape(preheader.text)), fields
 
 
-def _with_fields(issue: Issue, source: Source, head: tuple[FieldSource, ...]) -> Issue:
-    """Resolve the merge fields that reach the mail; those in code or comments never do."""
-    subject = mark_fields(issue.subject, issue.file, 1, len(source.fields))
-    preheader = mark_fields(issue.preheader, issue.file, 1, len(source.fields) + len(subject.fields))
-    every = (*source.fields, *head)
-    marked = replace(issue, subject=_unescape(subject.text), preheader=_unescape(preheader.text))
-    problems = [*_misplaced(marked, every), *_broken_fields(marked, source), *_broken_images(marked, source)]
-    slots = [_UNUSED] * len(every)
-    used = [number for text in rich_texts(marked) for number in fields_used(text.html)]
-    for number in (*used, *fields_used(marked.subject), *fields_used(marked.preheader)):
-        slots[number] = collect(problems, lambda: parse_field(every[number])) or _UNUSED  # noqa: B023
+def _with_slots(issue: Issue, fields: Sequence[FieldSource], problems: list[Problem]) -> Issue:
+    """Resolve the merge fields that reach the mail; those in code or comments never do.
+
+    Raises IssueError with ``problems`` and those of the fields.
+    """
+    slots = [_UNUSED] * len(fields)
+    texts = (*(text.html for text in rich_texts(issue)), issue.subject, issue.preheader)
+    for number in (number for text in texts for number in fields_used(text)):
+        slots[number] = collect(problems, lambda: parse_field(fields[number])) or _UNUSED  # noqa: B023
     if problems:
         raise IssueError(_sorted(problems))
-    return replace(marked, slots=tuple(slots))
+    return replace(issue, slots=tuple(slots))
 
 
 def _unescape(text: str) -> str:
@@ -280,9 +296,8 @@ def _misplaced(issue: Issue, fields: Sequence[FieldSource]) -> Iterator[Problem]
     numbers.extend(number for group in groups for number in fields_in_url(group.url))
     message = "a merge field stands in a link's target or title, or in an image's description"
     for number in numbers:
-        # An address may hold an encoded character that looks like the marker of a field that there is none of.
-        place = fields[number].place if number < len(fields) else Place(issue.file)
-        yield Problem(message, place, "merge fields may stand in text only")
+        if number < len(fields):  # an address may hold an encoded character that only looks like a marker
+            yield Problem(message, fields[number].place, "merge fields may stand in text only")
 
 
 def _broken_fields(issue: Issue, source: Source) -> Iterator[Problem]:
@@ -293,13 +308,12 @@ def _broken_fields(issue: Issue, source: Source) -> Iterator[Problem]:
             yield Problem("a merge field is broken into two lines", place, "write it on one line")
 
 
-def _broken_images(issue: Issue, source: Source) -> Iterator[Problem]:
+def _broken_images(images: Sequence[Image]) -> Iterator[Problem]:
     """Find images whose address nh3 dropped, or that never had one."""
-    for text in rich_texts(issue):
-        for alt in (alt for src, alt in image_sources(text.html) if not src):
-            place = source.place_of(f"![{alt}]", text.place)
-            hint = "write a path beside the issue, or an address with https://"
-            yield Problem("an image has no address that mail can have", place, hint)
+    hint = "write a path beside the issue, or an address with https://"
+    for image in images:
+        if not image.src:
+            yield Problem("an image has no address that mail can have", image.place, hint)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -307,20 +321,20 @@ def _broken_images(issue: Issue, source: Source) -> Iterator[Problem]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _image_warnings(images: Sequence[Image]) -> list[Problem]:
+    hint = "say what it shows: ![description](address)"
+    bare = [image for image in images if not image.alt.strip()]
+    return _few([Problem(f"the image {image.src[:60]!r} has no description", image.place, hint) for image in bare])
+
+
 def _tag_warnings(tags: Sequence[tuple[str, Place]]) -> list[Problem]:
+    message = "is not a tag that HTML knows, and does not show"
     hint = "to show it, write it as code, or with a backslash before the '<'"
-    return _few(
-        [Problem(f"{tag[:40]} is not a tag that HTML knows, and does not show", place, hint) for tag, place in tags]
-    )
+    return _few([Problem(f"{tag[:40]} {message}", place, hint) for tag, place in tags])
 
 
 def _text_warnings(issue: Issue, source: Source) -> Iterator[Problem]:
     """Say what in the text will hardly look as it was meant to."""
-    hint = "say what it shows: ![description](address)"
-    undescribed = [image for image in _all_images(issue, source) if not image.alt.strip()]
-    yield from _few(
-        [Problem(f"the image {image.src[:60]!r} has no description", image.place, hint) for image in undescribed]
-    )
     texts = rich_texts(issue)
     yield from _few([problem for text in texts for problem in _link_warnings(text, source)])
     yield from _few([problem for text in texts for problem in _brace_warnings(text, source)])

@@ -61,14 +61,18 @@ class Source:
     def _line_starts(self) -> list[int]:
         return [0, *(found.end() for found in re.finditer("\n", self.text))]
 
-    def place_of(self, words: str, near: Place) -> Place:
-        """Return where ``words`` stand first on the line of ``near`` or below; ``near`` where they do not stand so."""
-        start = self._line_starts[near.line - self.first_line]
+    def find(self, words: str, near: Place) -> Place | None:
+        """Return where ``words`` stand first from ``near`` on, or None where they do not stand so."""
+        start = self._line_starts[near.line - self.first_line] + near.column - 1
         found = self.text.find(words, start, start + TEXT_LIMIT) if words else -1
         if found < 0:
-            return near
+            return None
         line = near.line + self.text.count("\n", start, found)
         return Place(self.file, line, found - self._line_starts[line - self.first_line] + 1)
+
+    def place_of(self, words: str, near: Place) -> Place:
+        """Return where ``words`` stand first from ``near`` on; ``near`` where they do not stand so."""
+        return self.find(words, near) or near
 
 
 def mark_fields(text: str, file: str, first_line: int = 1, offset: int = 0) -> Source:

@@ -18,6 +18,7 @@ import datetime as dt
 import socket
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from certificates import make_certificate
@@ -68,6 +69,14 @@ def test_the_table_has_every_cell():
     assert tuple(TABLE) == STAGES
     assert all(len(line.split()) == len(FAULTS) for line in TABLE.values())
     assert len(CELLS) * 2 == 252
+
+
+def test_the_docs_show_the_same_table():
+    text = (Path(__file__).parents[2] / "docs" / "proof.md").read_text(encoding="utf-8")
+    lines = [line.strip("|").split("|") for line in text.partition("## The table of ends")[2].splitlines()]
+    cells = [[cell.strip() for cell in line] for line in lines if len(line) == 1 + len(FAULTS)]
+    assert tuple(cells[0][1:]) == FAULTS
+    assert [line[1:] for line in cells[2:]] == [line.split() for line in TABLE.values()]
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,8 @@ def check_findings(found: Findings) -> None:
     assert all(any(label.startswith(kind) for label in found.labels) for kind in kinds), found.labels
 
 
-# More than a thousand points in the normal run: all of SQLite's and PostgreSQL's over one connection, and a share of the
-# rest. A point costs 50 to 100 ms of CPU.
+# More than a thousand points: all of both stores over one connection, and a share of the rest. One costs 50 to 100 ms
+# of CPU.
 SHORT = (
     [
         ("sqlite", 1, "resend", 1),

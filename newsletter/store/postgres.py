@@ -222,7 +222,7 @@ class PostgresDatabase:
     def _commit(self) -> None:
         try:
             ending = self._connection.execute("COMMIT").statusmessage
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if self._connection.closed:
                 raise lost_commit(error, self.where) from error
             raise

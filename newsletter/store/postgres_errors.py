@@ -38,13 +38,16 @@ def connection_parts(url: str) -> dict[str, str]:
     Raises ConfigError for what is no such URL. It shows nothing of it: who could tell which part is the password?
     """
     try:
-        parts = conninfo_to_dict(url)
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.Error:
+        parts = {"port": "unreadable"}
+    # A password with a slash in it that is not written as %2F looks like a port and a database.
+    if not re.fullmatch(r"[\d,]*", parts.get("port", "")) or re.search(r"[@/]", parts.get("dbname", "")):
         raise ConfigError(
             "[store] url: cannot be read; write 'postgresql://user@host/database', and whatever is no letter or digit "
             "in a password as %-code"
-        ) from None
-    return {name: str(value) for name, value in parts.items() if value is not None}
+        )
+    return parts
 
 
 def shown_url(parts: dict[str, str]) -> str:

@@ -134,12 +134,20 @@ class Postgres:
         self._database = server.make_database()
         self._bare: list[str] = []
         open_store(server.url(self._database)).close()
-        self._admin = psycopg.connect(server.url(self._database), autocommit=True)
+        self._connection = psycopg.connect(server.url(self._database), autocommit=True)
         self._admin.execute(_WATCH)
         self._empty = _emptying(self._admin)
 
+    @property
+    def _admin(self) -> psycopg.Connection:
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:  # the server was killed meanwhile
+            self._connection = psycopg.connect(self.server.url(self._database), autocommit=True)
+        return self._connection
+
     def close(self) -> None:
-        self._admin.close()
+        self._connection.close()
 
     def fresh(self) -> str:
         self._admin.execute(

@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
-
 from proof.scene import copy_sqlite
 
 KINDS = ("sqlite", "postgresql")
@@ -111,6 +109,7 @@ def _server() -> Any:
 def skip_missing(kind: str) -> None:
     """Skip a test of a kind of store that this machine cannot run."""
     if kind == "postgresql":
+        import pytest  # here, so that a process that forks need not carry it
         from postgres_server import missing_reason
 
         if reason := missing_reason():

@@ -331,7 +331,9 @@ def test_begun_message_that_is_given_up_closes_without_a_word():
             connection.transact(message(), lambda: True, lambda: message("bob@example.org"))
         server.stop()
         words = [command.split(" ")[0].upper() for command in server.commands]
-        assert words == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2]
+        # How much of the begun envelope the server reads before the connection closes is a matter of timing.
+        assert words[:4] == ["EHLO", "MAIL", "RCPT", "DATA"]
+        assert words[4:] == ["MAIL", "RCPT", "DATA"][: len(words) - 4]
         assert len(server.dotted) == 1
 
 

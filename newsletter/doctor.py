@@ -63,7 +63,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
 
 def _examine_store(patient: Patient, project: Project) -> Iterator[Finding]:
     room = room_of(project.store_url)
-    keys, findings = examine_secret(project, has_store=room.is_there)
+    keys, findings = examine_secret(project, has_store=room.holds_store)
     yield from findings
     yield from examine_store(room, keys, patient.clock())
 

@@ -7,7 +7,9 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import psycopg
 import pytest
+from postgres_server import missing_reason, shared_server
 from test_sender import make_edition
 
 from newsletter.diagnosis import Finding, Level, worst
@@ -149,6 +151,23 @@ def test_store_that_is_not_there_yet_is_not_made(tmp_path):
     assert latest_instant(room_of(url)) is None
 
 
+def test_store_in_a_folder_that_cannot_be_entered(tmp_path, monkeypatch):
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    room = room_of(f"sqlite:///{tmp_path / 'newsletter.db'}")
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert room.has_file
+
+
+def test_empty_file_is_no_store_and_stays_one(tmp_path):
+    path = tmp_path / "newsletter.db"
+    path.touch()
+    assert ("store", Level.UNCHECKED) in look_at(f"sqlite:///{path}")
+    assert path.read_bytes() == b""
+    assert not room_of(f"sqlite:///{path}").holds_store
+
+
 def test_store_that_is_damaged(url):
     with Path(path_of(url)).open("r+b") as file:
         file.seek(4096)
@@ -265,3 +284,73 @@ def test_disk_that_is_nearly_full(url, monkeypatch):
 def test_store_stays_private(url):
     look_at(url)
     assert stat.S_IMODE(Path(path_of(url)).stat().st_mode) == 0o600
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The store on PostgreSQL
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server():
+    if reason := missing_reason():
+        pytest.skip(reason)
+    with shared_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(server):
+    name = server.make_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+def test_store_on_a_server(database, edition):
+    with open_store(database, address_key=SAMPLE_KEYS.address_key) as store:
+        the_list = store.subscribers.ensure_list("newsletter", NOW)
+        store.subscribers.add_subscriber(the_list.list_id, NewSubscriber(address="p@example.org"), NOW, origin="test")
+        plan(store, edition)
+    found = look_at(database)
+    assert worst(found.values()) is Level.WARNING
+    assert found["ledger", Level.OK].found == "1 issue; every account closes"
+    assert ("disk", Level.UNCHECKED) in found
+    assert ("secret file", Level.OK) in found
+    assert "fsync = off" in found["store", Level.WARNING].found  # as tests have it
+    assert latest_instant(room_of(database)) == NOW
+    assert room_of(database).holds_store
+
+
+def test_lock_on_a_server(database):
+    with open_store(database) as store, store.run_lock(owner_name(NOW)):
+        finding = look_at(database)["lock", Level.OK]
+    assert f"process {os.getpid()}" in finding.found
+    assert "since 2026-11-25 08:00 UTC" in finding.found
+    assert look_at(database)["lock", Level.OK].found == "no run is going on"
+
+
+def test_database_without_a_store_stays_so(database):
+    assert ("store", Level.UNCHECKED) in look_at(database)
+    assert not room_of(database).holds_store
+    with psycopg.connect(database) as connection:
+        tables = connection.execute("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'")
+        assert tables.fetchone() == (0,)
+
+
+def test_server_that_is_not_there(tmp_path):
+    url = f"postgresql://weekly:geheim@/weekly?host={tmp_path}"
+    found = look_at(url)
+    finding = found["store", Level.ERROR]
+    assert "geheim" not in finding.found + finding.fix
+    assert set(found) == {("store", Level.ERROR), ("disk", Level.UNCHECKED)}
+    assert latest_instant(room_of(url)) is None
+    assert room_of(url).holds_store
+
+
+def test_server_that_lets_us_read_only(database):
+    with open_store(database, address_key=SAMPLE_KEYS.address_key):
+        pass
+    name = database.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert ("store", Level.ERROR) in look_at(database)

@@ -1,6 +1,7 @@
 """Find out whether the store is there, whole, ours and free: integrity, schema, key, accounts, lock, room on its disk.
 
 Nothing is written but the lock's owner, for the moment in which it is tried; a store that is not there is not made.
+What only one kind of store can tell is asked beside the common interface: the file of SQLite, the server's settings.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from urllib.parse import quote
 from newsletter.delivery import Account, SendState
 from newsletter.diagnosis import Finding, broken, error, ok, unchecked, warning
 from newsletter.errors import BusyError, ConfigError, StoreError
-from newsletter.store import Store, SubscriptionState, open_store, owner_name
+from newsletter.store import Store, SubscriptionState, find_store, owner_name
 from newsletter.store.schema import latest_schema
 from newsletter.tokens import Keys
 
@@ -25,10 +26,12 @@ _ROW_BYTES, _FLOOR_BYTES = 1000, 20_000_000
 """Room that a send takes: for each recipient in the ledger, its log and the write-ahead log, and in any case."""
 _LONG = dt.timedelta(hours=24)
 _MISTAKES_SHOWN = 3
-_OWNER = re.compile(r"\(([^\s()]+):(\d+):(\d{4}-\d\d-\d\dT[\d:.]+\+00:00)\)")
+_OWNER = re.compile(r"\(([^\s()]+):(\d+):(\d{4}-\d\d-\d\dT\d\d:\d\d)")
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DURABLE = ("fsync", "full_page_writes")
 _RESTORE = "stop cron, keep the damaged files, and restore the latest backup (docs/operating.md)"
 _WHY_STORE = "it holds the list and the ledger: who is to get mail, and who has got it"
+_WHY_DURABLE = "a mark that a power cut takes back is a second mail"
 _WHY_SCHEMA = "a store of another version cannot be read as it is"
 _WHY_KEY = "under another key nobody is found by address, and whoever left could be mailed again"
 _WHY_LEDGER = "planned = sent + failed + skipped + bounced + in doubt + open, or somebody was lost"
@@ -49,12 +52,23 @@ class Room:
         return next((each for each in self.path.parents if each.is_dir()), None) if self.path else None
 
     @property
-    def is_there(self) -> bool:
-        """Tell whether there is a store, as far as one can see without opening it."""
+    def has_file(self) -> bool:
+        """Tell whether there is a file that is not empty; opening one that cannot be looked at says why."""
         try:
-            return self.path is None or self.path.stat().st_size > 0
-        except OSError:
+            return self.path is not None and self.path.stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            return True
+
+    @property
+    def holds_store(self) -> bool:
+        """Tell whether there is a store; one that cannot be opened is one as well."""
+        try:
+            with open_known(self) as store:
+                return store is not None
+        except (StoreError, ConfigError):
+            return True
 
 
 def room_of(url: str) -> Room:
@@ -63,40 +77,49 @@ def room_of(url: str) -> Room:
     return Room(url, Path(path) if scheme == "sqlite" else None)
 
 
+@contextlib.contextmanager
+def open_known(room: Room) -> Iterator[Store | None]:
+    """Open the store in ``room``; give None where there is none, and make none. Raises what ``find_store`` does."""
+    store = find_store(room.url) if room.path is None or room.has_file else None
+    if store is None:
+        yield None
+        return
+    with store:
+        yield store
+
+
 def examine_store(room: Room, keys: Keys | None, now: dt.datetime) -> Iterator[Finding]:
     """Yield everything about the store in ``room``; whatever is wrong with it is a finding."""
     audience = 0
-    if not room.is_there:
-        found = f"there is none yet at {room.path}; the first command that needs it makes it"
-        yield unchecked("store", found, _WHY_STORE)
-    else:
-        if room.path:
-            yield from _examine_file(room.path)
-        try:
-            with open_store(room.url) as store:
+    if room.path and room.has_file:
+        yield from _examine_file(room.path)
+    try:
+        with open_known(room) as store:
+            if store is None:
+                where = room.path or "the database"
+                yield unchecked("store", f"there is none yet at {where}; the first command that needs it makes it")
+            else:
                 yield ok("schema", f"{latest_schema()}, the one of this version", _WHY_SCHEMA)
                 yield from _examine_rights(store, keys)
                 yield from _examine_ledger(store)
                 yield _examine_lock(store, now)
                 audience = _count_audience(store)
-        except (StoreError, ConfigError) as trouble:
-            yield broken("store", trouble, _WHY_STORE)
+    except (StoreError, ConfigError) as trouble:
+        yield broken("store", trouble, _WHY_STORE)
+    if room.path is None:
+        yield from _examine_server(room.url)
     yield _examine_disk(room.folder, audience)
 
 
 def latest_instant(room: Room) -> dt.datetime | None:
     """Return the latest instant that a send in the store has, which must lie in the past; None where there is none."""
-    if not room.is_there:
+    try:
+        with open_known(room) as store:
+            sends = store.sends.load_sends() if store else ()
+    except (StoreError, ConfigError):
         return None
-    with contextlib.suppress(StoreError, ConfigError), open_store(room.url) as store:
-        instants = [
-            at
-            for send in store.sends.load_sends()
-            for at in (send.planned_at, send.started_at, send.finished_at)
-            if at is not None
-        ]
-        return max(instants, default=None)
-    return None
+    instants = (at for send in sends for at in (send.planned_at, send.started_at, send.finished_at))
+    return max(filter(None, instants), default=None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -135,6 +158,23 @@ def _mistakes_in(path: Path) -> list[str]:
         connection.close()
     lost = [f"a row of {table} belongs to none of {parent}" for table, _, parent, _ in orphans]
     return [] if mistakes == ["ok"] and not lost else [mistake for mistake in mistakes if mistake != "ok"] + lost
+
+
+def _examine_server(url: str) -> Iterator[Finding]:
+    """Yield whether a server keeps what it committed, also through a power cut."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url) as connection:
+            settings = {name: connection.execute(f"SHOW {name}").fetchone() for name in _DURABLE}
+    except psycopg.Error:
+        return  # that it cannot be reached was told
+    weak = [name for name, value in settings.items() if value == ("off",)]
+    if weak:
+        found = f"the server has {', '.join(f'{name} = off' for name in weak)}"
+        yield warning("store", found, _WHY_DURABLE, "turn it on in postgresql.conf, then restart the server")
+    else:
+        yield ok("store", "the server keeps what it committed", _WHY_DURABLE)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -195,7 +235,7 @@ def _examine_lock(store: Store, now: dt.datetime) -> Finding:
         owner = _OWNER.search(str(busy))
     if owner is None:
         return ok("lock", "a run is going on", _WHY_LOCK)
-    host, number, since = owner[1], owner[2], dt.datetime.fromisoformat(owner[3])
+    host, number, since = owner[1], owner[2], dt.datetime.fromisoformat(f"{owner[3]}+00:00")
     found = f"a run is going on: process {number} on {host}, since {since:%Y-%m-%d %H:%M} UTC"
     if now - since <= _LONG:
         return ok("lock", found, _WHY_LOCK)

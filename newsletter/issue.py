@@ -38,7 +38,7 @@ WARNING_LIMIT = 5
 _UNUSED = Slot("")
 _BROKEN_FIELD = re.compile(r"\{\{\s*[A-Za-z_][^{}\n]*\n[^{}\n]*\}\}")
 _BRACES = re.compile(r"\{\s*([A-Za-z][A-Za-z-]{1,12})\s*[=:][^{}]*\}")
-_CURLY_LINK = re.compile(r"\[[^\[\]]*\]\(\s*\S+\s+[“”„‟«»‘’][^()]*\)")
+_CURLY_LINK = re.compile(r"\[[^\[\]]{1,200}\]\([^\s()]{1,500}\s+[“”„‟«»‘’][^()]{0,200}\)")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+([/?#].*)?")
 
 

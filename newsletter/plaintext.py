@@ -284,8 +284,7 @@ def _chunks(text: str) -> Iterator[tuple[str, bool]]:
         for index in range(1, len(word) + 1):
             if index < len(word) and not _may_break(word[index - 1], word[index]):
                 continue
-            if index > start:
-                yield word[start:index], spaced
+            yield word[start:index], spaced
             start, spaced = index, False
 
 
@@ -417,12 +416,9 @@ class _BlockSetter:
 
 
 def _rows(table: Any) -> Iterator[Any]:
-    """Yield the rows of ``table`` itself, not of a table within one of its cells."""
-    for child in table:
-        if child.tag == "tr":
-            yield child
-        elif child.tag in ("thead", "tbody"):
-            yield from child
+    """Yield the rows of ``table`` itself, not of a table within one of its cells; nh3 puts each into a ``tbody``."""
+    for part in table.iterchildren("thead", "tbody"):
+        yield from part.iterchildren("tr")
 
 
 def _one_line(text: str) -> str:

@@ -260,6 +260,7 @@ def test_a_list_may_begin_at_nought() -> None:
         "`https://e.com/a`",
         "https://e.com/a and more",
         "http://[bad",
+        "[video]",
         "",
     ],
 )
@@ -461,6 +462,7 @@ def test_content_is_in_place_and_knows_it() -> None:
 
 SECTIONS = "unknown kind (kinds here: lead, articles, brief, sponsor, quote, text)"
 ARTICLES = f"unknown kind (kinds here: {', '.join(ARTICLE_KINDS)})"
+NO_ADDRESS = "an image has no address that mail can have (write a path beside the issue, or an address with https://)"
 NO_DATE = "unknown attribute 'date' (here may stand: kind, topics, waive)"
 NO_KIND = "unknown attribute 'kind' (no attributes may stand on this heading)"
 
@@ -482,6 +484,10 @@ NO_KIND = "unknown attribute 'kind' (no attributes may stand on this heading)"
             ["8:1: HTML tags or emphasis are nested more than 100 deep (close the tags that are left open)"],
         ),
         ("- [A](https://e.com/a) {kind=x}\n", ["6:24: {kind=x}: " + ARTICLES]),
+        (
+            "- [A](https://e.com/a)\n  ![p](javascript:x)\n",
+            [f"7:3: {NO_ADDRESS}"],
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place_the_first_of_each_section(body: str, messages: list[str]) -> None:

@@ -79,6 +79,7 @@ def test_emphasis_works_beside_cjk_and_is_commonmark_elsewhere(markdown: str, wa
         ("海\n![图](https://e.com/i.png)", '海\n<img src="https://e.com/i.png" alt="图">'),
         ("海\n<br>图", "海\n<br>图"),
         ("海  \n图", "海<br>\n图"),
+        ("海\n<b></b>", "海\n<b></b>"),
         ("一\n二\n三", "一二三"),
     ],
 )

@@ -106,6 +106,10 @@ def test_what_is_left_out_has_its_default() -> None:
     assert issue == Issue(slug="2026-11-25.zh", file=FILE, subject="x", date=day("2026-11-25"))
 
 
+def test_an_encoded_word_that_hides_nothing_is_text() -> None:
+    assert parse_text("---\nsubject: =?utf-8?q?caf=C3=A9?=\n---\n").subject == "=?utf-8?q?caf=C3=A9?="
+
+
 def test_a_subject_may_be_long_but_not_longer() -> None:
     assert len(parse_text(f"---\nsubject: {'x' * 400}\n---\n").subject) == 400
 

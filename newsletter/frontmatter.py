@@ -326,7 +326,9 @@ def as_deadline(entry: Entry, zone: ZoneInfo, send_at: dt.datetime | None) -> dt
         raise IssueError([Problem(message, entry.place, "add send_at, or write a time")])
     else:
         try:
-            deadline = send_at + dt.timedelta(**{f"{match[2]}s": int(match[1])})
+            # In UTC, as for schedule.due: 36 hours are 36 hours also where clocks change in between.
+            later = send_at.astimezone(dt.UTC) + dt.timedelta(**{f"{match[2]}s": int(match[1])})
+            deadline = later.astimezone(send_at.tzinfo)
         except OverflowError:
             raise _refuse(entry, "a time", "a shorter time") from None
     if send_at and deadline < send_at:

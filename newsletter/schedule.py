@@ -45,5 +45,6 @@ def due(send_at: dt.datetime, not_after: dt.datetime | None, now: dt.datetime, l
     """
     if now < send_at:
         return Verdict.EARLY
-    last = send_at + NOT_AFTER if not_after is None else not_after
+    # In UTC: Python adds to what the clocks of a zone show, and a day in which they change has 23 or 25 hours.
+    last = send_at.astimezone(dt.UTC) + NOT_AFTER if not_after is None else not_after
     return Verdict.DUE if late or now <= last else Verdict.EXPIRED

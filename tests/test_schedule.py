@@ -121,6 +121,13 @@ def test_a_day_later_is_24_hours_also_over_a_change_of_clocks():
         assert due(send_at, None, send_at + hours * HOUR) is verdict
 
 
+def test_a_day_later_is_24_hours_also_for_a_time_that_keeps_its_zone():
+    send_at = dt.datetime(2026, 3, 28, 8, tzinfo=PARIS)
+    instant = send_at.astimezone(dt.UTC)
+    for hours, verdict in ((24, Verdict.DUE), (25, Verdict.EXPIRED)):
+        assert due(send_at, None, instant + hours * HOUR) is verdict
+
+
 def test_verdicts_never_go_back_as_time_goes_on():
     order = [Verdict.EARLY, Verdict.DUE, Verdict.EXPIRED]
     seen = [order.index(due(AT, None, AT + n * HOUR)) for n in range(-3, 30)]

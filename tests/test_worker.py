@@ -72,6 +72,13 @@ def test_not_after_is_heeded_before_approval(room, project):
     assert "too old now" in due_slugs(project, None, MORNING + 3 * HOUR)[SLUG]
 
 
+def test_not_after_counts_hours_also_where_clocks_change(room, project):
+    room.issue(SLUG, "send_at: 2026-10-24 20:00", "not_after: 12 hours", APPROVED)
+    start = dt.datetime(2026, 10, 24, 18, tzinfo=dt.UTC)
+    assert due_slugs(project, None, start + 12 * HOUR) == {SLUG: ""}
+    assert "too old" in due_slugs(project, None, start + 12 * HOUR + dt.timedelta(minutes=1))[SLUG]
+
+
 @pytest.mark.parametrize(
     ("zone", "wall", "instant"),
     [

@@ -112,9 +112,6 @@ def test_issue_file_says_the_same(cases):
         assert issue.send_at.astimezone(dt.UTC) == local_instant(at, ZoneInfo(name)), (name, wall)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="schedule.due adds 24 hours to the wall time where send_at has a zone of its own"
-)
 def test_a_day_is_24_hours_for_an_issue_file_too(cases):
     """An issue's ``send_at`` keeps its zone; 24 hours later must be that also over a change of clocks."""
     for name, wall, instant, _ in cases[::25]:

@@ -13,8 +13,6 @@ is what a message must be (``conformance``).
 
 import dataclasses
 import datetime as dt
-import hashlib
-import hmac
 import html
 import re
 import urllib.parse
@@ -34,6 +32,7 @@ from newsletter.headers import (
     uris_header,
 )
 from newsletter.identity import SenderIdentity
+from newsletter.messageids import message_id_key, message_id_of
 from newsletter.model import Edition, Envelope, Message, Part, Recipient, Slot
 from newsletter.parts import TOKEN_SLOT, Fill, content_type, lay_out_body
 from newsletter.quoted import encode_value
@@ -55,7 +54,6 @@ _NOBODY = Recipient(0, 0, "")
 _ADDRESS_MAX = 254
 _ADDRESS = re.compile(r"""[^\s()<>\[\]:;,@\\"]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*""")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_MESSAGE_ID_LABEL = b"newsletter/1/message-id\0"
 _FEEDBACK_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PLACEHOLDER = "0" * TOKEN_LENGTH
 """Stands for a token while static text is laid out; no token holds a zero."""
@@ -95,7 +93,7 @@ class PreparedMessage:
         list_id, subscriber_id = recipient.list_id, 0 if self.proof else recipient.subscriber_id
         token = self.signer.sign(Token(Purpose.UNSUBSCRIBE, list_id, subscriber_id, self.send_id)).encode("ascii")
         bounce_token = self.signer.sign(Token(Purpose.BOUNCE, list_id, subscriber_id, self.send_id))
-        message_id = self._message_id(recipient, subscriber_id)
+        message_id = message_id_of(self.message_id_key, list_id, subscriber_id, self.identity.domain, address)
 
         pieces = list(self.pieces)
         pieces[_TO] = mailbox_header("To", Mailbox(clean_header_text(_value(recipient, _NAME)), address))
@@ -113,14 +111,6 @@ class PreparedMessage:
                 pieces[index] = block
         envelope = Envelope(tagged_address(self.identity.bounce_address, bounce_token), address)
         return Message(envelope, message_id, b"".join(pieces))
-
-    def _message_id(self, recipient: Recipient, subscriber_id: int) -> str:
-        """Return the Message-ID: 128 bits that give nothing of the recipient away, at the sender's domain."""
-        who = recipient.list_id.to_bytes(3, "big") + subscriber_id.to_bytes(6, "big")
-        if not subscriber_id:  # nobody: a proof or a sample, told apart by its address
-            who += recipient.address.encode("utf-8")
-        left = hashlib.blake2s(who, key=self.message_id_key, digest_size=16).hexdigest()
-        return f"<{left}@{self.identity.domain}>"
 
 
 def prepare_message(
@@ -153,7 +143,7 @@ def prepare_message(
         send_id=send_id,
         proof=proof,
         subject=subject,
-        message_id_key=_message_id_key(edition, keys, send_id, date if proof else None),
+        message_id_key=message_id_key(edition.digest, keys, send_id, date if proof else None),
         pieces=(*header, *body.pieces),
         token_indexes=tuple(range(_MESSAGE_ID + 2, len(header), 2)),
         link_indexes=body.token_indexes,
@@ -187,14 +177,6 @@ def _linked(part: Part, identity: SenderIdentity, slug: str, escape: Callable[[s
             before, _, after = unsubscribe_uris(identity, _PLACEHOLDER)[0].partition(_PLACEHOLDER)
             linked += [escape(before), TOKEN_SLOT, escape(after)]
     return tuple(linked)
-
-
-def _message_id_key(edition: Edition, keys: Keys, send_id: int, proofed_at: dt.datetime | None) -> bytes:
-    """Return what the Message-IDs of one send are keyed with; each proof has its own, since clients drop repeats."""
-    salt = _MESSAGE_ID_LABEL + bytes.fromhex(edition.digest) + send_id.to_bytes(4, "big")
-    if proofed_at:
-        salt += proofed_at.astimezone(dt.UTC).isoformat().encode("ascii")
-    return hmac.digest(keys.message_key, salt, "sha256")
 
 
 def _value(recipient: Recipient, slot: Slot) -> str:

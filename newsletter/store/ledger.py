@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from newsletter.delivery import Delivery, Event, SendState, State, moves, next_attempt, transition
 from newsletter.model import Recipient, Reply, Stage
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
-from newsletter.store.records import Advance, Attempt, LedgerRow, Recovery, Result, SuppressionReason
+from newsletter.store.records import Advance, Attempt, DoubtfulRow, LedgerRow, Recovery, Result, SuppressionReason
 
 _PAGE = 1000
 # The look behind lets a match start only where a word does: without it, long words cost the square of their length.
@@ -75,9 +75,18 @@ class Ledger:
         return self.advance_deliveries(send_id, owner, results, (), now)
 
     def advance_deliveries(
-        self, send_id: int, owner: str, results: Sequence[Result], marks: Sequence[Delivery], now: dt.datetime
+        self,
+        send_id: int,
+        owner: str,
+        results: Sequence[Result],
+        marks: Sequence[Delivery],
+        now: dt.datetime,
+        *,
+        via: str = "",
     ) -> Advance:
         """Record ``results`` and mark ``marks`` in one commit, in that order.
+
+        ``via`` names the relay and the connection that the marked rows go by, for whoever looks for one in doubt.
 
         ACCEPT takes a row to SENT; REFUSE to FAILED, with a suppression where the address is bad for good; LOSE to
         IN_DOUBT after the mark, to PENDING before it; DEFER to PENDING, due by ``delivery.next_attempt``, or on to
@@ -92,7 +101,7 @@ class Ledger:
                 self._sweep(send_id, micros)
             touched = self._database.change_each(
                 f"mark_delivery@{State.CLAIMED}",
-                (_key(delivery) | {"owner": owner, "now": micros} for delivery in marks),
+                (_key(delivery) | {"owner": owner, "now": micros, "via": via or None} for delivery in marks),
             )
         marked = frozenset(delivery.subscriber_id for delivery in itertools.compress(marks, touched))
         unrecorded = tuple(result for result, is_held in zip(results, held, strict=True) if not is_held)
@@ -224,6 +233,11 @@ class Ledger:
         """Yield the rows a report must name: failed, skipped, bounced, in doubt now or ever."""
         yield from self._pages("list_failures", send=send_id)
 
+    def list_doubtful(self, send_id: int, *, ever: bool = False) -> Iterator[DoubtfulRow]:
+        """Yield the rows of a send that are in doubt, with ``ever`` those too that were; a page at a time."""
+        query = "list_ever_doubtful" if ever else "list_doubtful"
+        yield from map(_doubtful_row, self._paged(query, send=send_id))
+
     def load_attempts(self, send_id: int, subscriber_id: int) -> tuple[Attempt, ...]:
         """Return what the log holds of one row, oldest first."""
         rows = self._database.rows("load_attempts", send=send_id, subscriber=subscriber_id)
@@ -275,10 +289,13 @@ class Ledger:
             self._sweep(send_id, micros)
 
     def _pages(self, query: str, **values: object) -> Iterator[LedgerRow]:
+        return map(_ledger_row, self._paged(query, **values))
+
+    def _paged(self, query: str, **values: object) -> Iterator[Row]:
         after = 0
         while True:
             rows = self._database.rows(query, after=after, limit=_PAGE, **values)
-            yield from map(_ledger_row, rows)
+            yield from rows
             if len(rows) < _PAGE:
                 return
             after = rows[-1][1]
@@ -308,7 +325,8 @@ class _Entry:
         delivery, event = self.result.delivery, self.result.outcome.event
         if is_held and event is Event.ACCEPT and not (delivery.attempts or delivery.doubts):
             return None
-        return {**self.values, "event": event, "reason": "" if is_held else "this run held the row no longer"}
+        reason = mask_addresses(self.result.reason) if is_held else "this run held the row no longer"
+        return {**self.values, "event": event, "reason": reason}
 
     def expiry_values(self) -> Mapping[str, object]:
         """Return the parameters that give the row up."""
@@ -383,4 +401,22 @@ def _ledger_row(row: Row) -> LedgerRow:
         reply=_reply(*row[9:13]),
         reason=row[13],
         changed_at=from_micros(row[14]),
+    )
+
+
+def _doubtful_row(row: Row) -> DoubtfulRow:
+    return DoubtfulRow(
+        send_id=row[0],
+        subscriber_id=row[1],
+        list_id=row[2],
+        address=row[3],
+        domain=row[4],
+        state=State(row[5]),
+        doubts=row[6],
+        attempts=row[7],
+        edition_digest=row[8],
+        via=row[9] or "",
+        lost_at=from_micros(row[10] if row[11] is None else row[11]),
+        owner=row[12] or "",
+        reason=row[13] or "",
     )

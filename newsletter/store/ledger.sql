@@ -37,7 +37,7 @@ UPDATE deliveries SET state = {to}, owner = :owner, claimed_at = :now, changed_a
 -- The check before the final dot: the owner, the subscriber and the send, all in the statement that marks.
 -- name: mark_delivery
 -- move: TRANSMIT
-UPDATE deliveries SET state = {to}, changed_at = :now
+UPDATE deliveries SET state = {to}, via = :via, changed_at = :now
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
    AND EXISTS (SELECT 1 FROM sends WHERE sends.id = :send AND sends.state IN ({running}))
    AND EXISTS (SELECT 1
@@ -49,21 +49,21 @@ UPDATE deliveries SET state = {to}, changed_at = :now
 -- name: accept_delivery
 -- move: ACCEPT
 UPDATE deliveries
-   SET state = {to}, owner = NULL, attempts = attempts + 1, changed_at = :now, reason = '',
+   SET state = {to}, owner = NULL, via = NULL, attempts = attempts + 1, changed_at = :now, reason = '',
        code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
 
 -- name: defer_delivery
 -- move: DEFER
 UPDATE deliveries
-   SET state = {to}, owner = NULL, attempts = attempts + :charge, next_attempt_at = :next, changed_at = :now,
-       reason = '', code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
+   SET state = {to}, owner = NULL, via = NULL, attempts = attempts + :charge, next_attempt_at = :next,
+       changed_at = :now, reason = '', code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
 
 -- name: refuse_delivery
 -- move: REFUSE
 UPDATE deliveries
-   SET state = {to}, owner = NULL, attempts = attempts + :charge, changed_at = :now, reason = '',
+   SET state = {to}, owner = NULL, via = NULL, attempts = attempts + :charge, changed_at = :now, reason = '',
        code = :code, enhanced = :enhanced, stage = :stage, reply = :reply
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
 
@@ -205,3 +205,29 @@ SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d
 -- name: load_attempts
 SELECT event, at, owner, code, enhanced, reply, stage, reason
   FROM attempts WHERE send_id = :send AND subscriber_id = :subscriber ORDER BY id
+
+-- Rows in doubt, or that ever were, with what an operator needs to look for them: the last loss in the log says when and
+-- in which run. The two differ in their way alone: few rows are in doubt, and an index holds them.
+-- name: list_doubtful
+SELECT d.send_id, d.subscriber_id, d.list_id, s.address, d.domain, d.state, d.doubts, d.attempts, e.digest, d.via,
+       d.changed_at, a.at, a.owner, a.reason
+  FROM deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  JOIN editions e ON e.id = d.edition_id
+  LEFT JOIN attempts a ON a.id = (SELECT MAX(l.id) FROM attempts l
+                                   WHERE l.send_id = d.send_id AND l.subscriber_id = d.subscriber_id
+                                     AND l.event = 'lose')
+ WHERE +d.send_id = :send AND d.state = 'in_doubt' AND d.subscriber_id > :after
+ ORDER BY d.subscriber_id LIMIT :limit
+
+-- name: list_ever_doubtful
+SELECT d.send_id, d.subscriber_id, d.list_id, s.address, d.domain, d.state, d.doubts, d.attempts, e.digest, d.via,
+       d.changed_at, a.at, a.owner, a.reason
+  FROM deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  JOIN editions e ON e.id = d.edition_id
+  LEFT JOIN attempts a ON a.id = (SELECT MAX(l.id) FROM attempts l
+                                   WHERE l.send_id = d.send_id AND l.subscriber_id = d.subscriber_id
+                                     AND l.event = 'lose')
+ WHERE d.send_id = :send AND d.doubts > 0 AND d.subscriber_id > :after
+ ORDER BY d.subscriber_id LIMIT :limit

@@ -169,7 +169,7 @@ class Result:
     """Report what became of a claimed row.
 
     ``marked`` says whether the row was marked as transmitting: False for what happened before the dot. ``reply`` is
-    None where no answer came (LOSE). ``retry_at`` overrides the schedule of a deferral.
+    None where no answer came (LOSE); ``reason`` says why not. ``retry_at`` overrides the schedule of a deferral.
     """
 
     delivery: Delivery
@@ -177,6 +177,7 @@ class Result:
     reply: Reply | None = None
     marked: bool = True
     retry_at: dt.datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,30 @@ class LedgerRow:
     reply: Reply | None
     reason: str
     changed_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtfulRow:
+    """Show a row that is in doubt, or ever was, with what it takes to look for its mail.
+
+    ``lost_at`` is when the answer was given up, or the row of a dead run found; ``owner`` names that run, ``via`` the
+    relay and the connection, ``reason`` why no answer came; each is ``""`` where it is not known. ``address`` is None
+    for an erased person.
+    """
+
+    send_id: int
+    subscriber_id: int
+    list_id: int
+    address: str | None
+    domain: str
+    state: State
+    doubts: int
+    attempts: int
+    edition_digest: str
+    via: str
+    lost_at: dt.datetime
+    owner: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Fixtures that every test may use; ``pytest --rewrite-goldens`` writes the golden files anew instead of comparing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,3 +33,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
         )
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def shared_postfix() -> Iterator[Any]:
+    """Run the Postfix that the tests of this worker share."""
+    from postfix_server import running_postfix
+
+    with running_postfix() as server:
+        yield server
+
+
+@pytest.fixture
+def postfix(shared_postfix: Any) -> Any:
+    """Return a real Postfix without any mail (``postfix_server``); the module of the test is marked ``ON_POSTFIX``."""
+    shared_postfix.empty()
+    return shared_postfix

@@ -96,7 +96,9 @@ class PlanReport:
         }
 
 
-def plan_report(store: Store, issue: str, list_ids: Sequence[int], editions: Mapping[str, Edition]) -> PlanReport:
+def plan_report(
+    store: Store, issue: str, list_ids: Sequence[int], editions: Mapping[str, Edition], now: dt.datetime
+) -> PlanReport:
     """Return what sending ``issue`` to ``list_ids`` would do, without doing any of it.
 
     ``editions`` has one edition for each language of the audience, ``""`` for everybody else. The audience of an issue
@@ -109,7 +111,7 @@ def plan_report(store: Store, issue: str, list_ids: Sequence[int], editions: Map
     )
     return PlanReport(
         issue=issue,
-        audience=send.planned if send else store.sends.count_audience(list_ids),
+        audience=send.planned if send else store.sends.count_audience(list_ids, now),
         editions=planned,
         send=send,
         account=store.sends.account(send.send_id) if send else None,

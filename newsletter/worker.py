@@ -299,7 +299,7 @@ def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
     Raises NotAllowedError where nobody is on the list: a send to nobody would be over, and the issue with it.
     """
     lists = audience_lists(store, frozen.audience, now)
-    if not store.sends.count_audience(lists):
+    if not store.sends.count_audience(lists, now):
         raise NotAllowedError(
             f"{frozen.edition.issue}: nobody is on the list; 'newsletter subscribers import FILE' brings people onto it"
         )

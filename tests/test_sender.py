@@ -848,7 +848,7 @@ def test_plan_report_does_nothing(world, server):
     for address in people(3):
         world.store.subscribers.add_subscriber(world.list_id, NewSubscriber(address=address), START, origin="test")
     edition = make_edition(subject=("Hello ", Slot("name", "reader")))
-    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": edition})
+    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": edition}, START)
     assert report.as_json() == {
         "issue": "2026-11-25",
         "audience": 3,
@@ -864,7 +864,7 @@ def test_plan_report_of_what_was_sent_shows_its_account(world, server):
     world.store.subscribers.add_subscriber(
         world.list_id, NewSubscriber(address="late@example.org"), START, origin="test"
     )
-    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": make_edition()})
+    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": make_edition()}, START)
     assert report.audience == 3
     assert report.as_json()["sent"] == 3
     assert report.as_json()["state"] == "finished"

@@ -62,7 +62,7 @@ def _show_plan(app: App, project: "Project", path: "Path", as_json: bool) -> int
     frozen = freeze_issue(project, path, approved_only=False)
     with app.open_store(project, app.keys(project)) as store:
         lists = audience_lists(store, frozen.audience, utc_now())
-        plan = plan_report(store, frozen.edition.issue, lists, {"": frozen.edition})
+        plan = plan_report(store, frozen.edition.issue, lists, {"": frozen.edition}, utc_now())
         change = "" if frozen.approved else explain_change(store.issues.latest_approval(plan.issue), path)
     if as_json:
         echo_json({**_account_of(plan).as_json(), **plan.as_json(), "approved": frozen.approved, "change": change})

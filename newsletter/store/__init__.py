@@ -1,7 +1,8 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
-``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``editions``, ``issues``,
-``sends``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One store serves one newsletter.
+``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``choices``, ``editions``,
+``issues``, ``sends``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One store serves one
+newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
 database is locked, full, read-only or gone, or StoreError where it is damaged. Nothing of that call was written then,
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from newsletter.errors import ConfigError
 from newsletter.store.buckets import Buckets
+from newsletter.store.choices import Choices
 from newsletter.store.database import Database
 from newsletter.store.editions import Editions
 from newsletter.store.identity import Identities
@@ -23,14 +25,19 @@ from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
 from newsletter.store.lock import HeldLock, RunLock, owner_name
 from newsletter.store.records import (
+    BY_OPERATOR,
     Advance,
     Attempt,
     Change,
+    Consent,
+    ConsentEvent,
     DoubtfulRow,
+    Evidence,
     Identity,
     IssueFile,
     LedgerRow,
     NewSubscriber,
+    Preferences,
     Recovery,
     Result,
     Send,
@@ -41,6 +48,7 @@ from newsletter.store.records import (
     SubscriptionState,
     Suppression,
     SuppressionReason,
+    Way,
 )
 from newsletter.store.schema import latest_schema
 from newsletter.store.sends import Sends
@@ -50,14 +58,19 @@ if TYPE_CHECKING:
     from newsletter.store.postgres import PostgresDatabase
 
 __all__ = [
+    "BY_OPERATOR",
     "Advance",
     "Attempt",
     "Change",
+    "Consent",
+    "ConsentEvent",
     "DoubtfulRow",
+    "Evidence",
     "Identity",
     "IssueFile",
     "LedgerRow",
     "NewSubscriber",
+    "Preferences",
     "Recovery",
     "Result",
     "RunLock",
@@ -70,6 +83,7 @@ __all__ = [
     "SubscriptionState",
     "Suppression",
     "SuppressionReason",
+    "Way",
     "find_store",
     "migrate_store",
     "open_store",
@@ -83,6 +97,7 @@ class Store:
     def __init__(self, database: Database, address_key: bytes = b"") -> None:
         self.database = database
         self.subscribers = Subscribers(database, address_key)
+        self.choices = Choices(database)
         self.identity = Identities(database)
         self.editions = Editions(database)
         self.issues = Issues(database)

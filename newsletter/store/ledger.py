@@ -269,7 +269,7 @@ class Ledger:
         self._database.change("log_attempt", event=event, **values, **_reply_values(reply))
 
     def _skip_gone(self, send_id: int, subscriber_ids: Sequence[int], micros: int) -> None:
-        reason = "no longer active on the list, or suppressed"
+        reason = "no longer active on the list, paused, or suppressed"
         self._database.change_each(
             f"skip_pending@{State.PENDING}",
             (

@@ -3,7 +3,8 @@
 -- name: claimable_deliveries
 SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
        s.address, s.name, s.language, s.attributes,
-       CASE WHEN s.address IS NOT NULL AND m.state = 'active' AND x.address_hash IS NULL THEN 1 ELSE 0 END
+       CASE WHEN s.address IS NOT NULL AND s.paused_until <= :now AND m.state = 'active' AND x.address_hash IS NULL
+            THEN 1 ELSE 0 END
   FROM sends
   JOIN deliveries d ON d.send_id = sends.id
   JOIN subscribers s ON s.id = d.subscriber_id
@@ -18,7 +19,8 @@ SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
 -- dialect: postgresql
 SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
        s.address, s.name, s.language, s.attributes,
-       CASE WHEN s.address IS NOT NULL AND m.state = 'active' AND x.address_hash IS NULL THEN 1 ELSE 0 END
+       CASE WHEN s.address IS NOT NULL AND s.paused_until <= :now AND m.state = 'active' AND x.address_hash IS NULL
+            THEN 1 ELSE 0 END
   FROM sends
   JOIN deliveries d ON d.send_id = sends.id
   JOIN subscribers s ON s.id = d.subscriber_id
@@ -43,7 +45,7 @@ UPDATE deliveries SET state = {to}, via = :via, changed_at = :now
    AND EXISTS (SELECT 1
                  FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
                 WHERE m.list_id = deliveries.list_id AND m.subscriber_id = :subscriber AND m.state = 'active'
-                  AND s.address IS NOT NULL
+                  AND s.address IS NOT NULL AND s.paused_until <= :now
                   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash))
 
 -- name: accept_delivery
@@ -177,7 +179,7 @@ VALUES (:send, :subscriber, :event, :now, :owner, :code, :enhanced, :stage, :rep
 
 -- name: suppress_recipient
 INSERT INTO suppressions (address_hash, reason, since, note)
-SELECT address_hash, :reason, :now, :note FROM subscribers WHERE id = :subscriber
+SELECT address_hash, :reason, :now, :note FROM subscribers WHERE id = :subscriber AND address IS NOT NULL
 ON CONFLICT (address_hash) DO NOTHING
 
 -- name: list_deliveries

@@ -34,6 +34,62 @@ class SubscriptionState(enum.StrEnum):
     REMOVED = "removed"
 
 
+class Way(enum.StrEnum):
+    """Say by which way a wish of a subscriber, or news of them, came."""
+
+    FORM = "form"
+    IMPORT = "import"
+    MAIL = "mail"
+    ONE_CLICK = "one-click"
+    OPERATOR = "operator"
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+
+
+class ConsentEvent(enum.StrEnum):
+    """Name what the log of consent records."""
+
+    SUBSCRIBED = "subscribed"
+    """Asked to be on a list, and not yet confirmed."""
+    CONFIRMED = "confirmed"
+    ADDED = "added"
+    """Put on a list by an operator, who has the consent."""
+    IMPORTED = "imported"
+    LEFT = "left"
+    REMOVED = "removed"
+    PREFERENCES = "preferences"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Say how something is known of a subscriber, for the log of consent.
+
+    ``source`` is where it was seen: file and line, a network address with its end masked, a Message-ID. ``reason`` is
+    what the person said, or an operator. Neither holds an address.
+    """
+
+    way: Way
+    source: str = ""
+    reason: str = ""
+
+
+BY_OPERATOR = Evidence(Way.OPERATOR)
+"""The evidence of what an operator does by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Show one line of the log of consent; ``list_id`` is None where it concerns the person and not one list."""
+
+    event: ConsentEvent
+    at: dt.datetime
+    list_id: int | None
+    evidence: Evidence
+
+
 class Change(enum.StrEnum):
     """Say what adding a subscriber did; ``SUPPRESSED`` and ``LEFT`` are refusals, and nothing was written."""
 
@@ -48,7 +104,8 @@ class Change(enum.StrEnum):
 class NewSubscriber:
     """Describe one person to add; ``address`` is normalised (``addresses.parse_address``).
 
-    ``""`` and an attribute that is not named leave what the store holds.
+    ``""``, no topics and an attribute that is not named leave what the store holds. ``evidence`` says how the person's
+    consent is known.
     """
 
     address: str
@@ -56,11 +113,16 @@ class NewSubscriber:
     language: str = ""
     time_zone: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    topics: tuple[str, ...] = ()
+    evidence: Evidence = BY_OPERATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """Show one subscriber on one list; an erased person has neither address nor name."""
+    """Show one subscriber on one list; an erased person has neither address nor name.
+
+    ``topics`` are those they chose, none for all; ``paused_until`` is the instant until which they get nothing.
+    """
 
     subscriber_id: int
     list_id: int
@@ -73,6 +135,18 @@ class Subscriber:
     origin: str
     joined_at: dt.datetime
     changed_at: dt.datetime
+    topics: tuple[str, ...] = ()
+    paused_until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """Say what a subscriber wants to be known of them; None leaves what the store holds, ``""`` and ``()`` clear it."""
+
+    name: str | None = None
+    language: str | None = None
+    time_zone: str | None = None
+    topics: tuple[str, ...] | None = None
 
 
 class SuppressionReason(enum.StrEnum):
@@ -82,6 +156,8 @@ class SuppressionReason(enum.StrEnum):
     COMPLAINT = "complaint"
     REQUEST = "request"
     OPERATOR = "operator"
+    ERASED = "erased"
+    """The person had themselves erased; their own confirmed wish to come back lifts it."""
 
 
 @dataclass(frozen=True, slots=True)

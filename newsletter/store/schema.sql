@@ -18,8 +18,10 @@ CREATE TABLE lists (
     created_at BIGINT NOT NULL
 );
 
--- One row for each person ever seen. Erasing a person empties every column but the hash and the instants; the row
--- stays, so that no count changes and no import brings the person back. address IS NULL means erased.
+-- One row for each person ever seen. Erasing a person empties every column but the instants, and puts chance in place of
+-- the hash, which then stands in suppressions alone: the row stays, so that no count changes. address IS NULL means erased.
+-- topics are those the person chose, as topics.py joins them, '' where they chose none and get all; until paused_until
+-- nothing is mailed to them.
 CREATE TABLE subscribers (
     id INTEGER PRIMARY KEY,
     address_hash BLOB NOT NULL UNIQUE,
@@ -30,7 +32,9 @@ CREATE TABLE subscribers (
     time_zone TEXT NOT NULL,
     attributes TEXT NOT NULL,  -- a JSON object of texts
     created_at BIGINT NOT NULL,
-    changed_at BIGINT NOT NULL
+    changed_at BIGINT NOT NULL,
+    topics TEXT NOT NULL DEFAULT '',
+    paused_until BIGINT NOT NULL DEFAULT 0
 );
 
 -- Where a person stands on one list: pending, active, unsubscribed, removed; origin says where the consent came from.
@@ -43,6 +47,22 @@ CREATE TABLE subscriptions (
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (list_id, subscriber_id)
 ) WITHOUT ROWID;
+
+-- The log of consent: what each person asked for, when, by which way (form, import, …) and from where (file and line,
+-- masked network address, …); rows are only added. list_id is NULL where it concerns the person and not one list.
+-- Erasing a person empties source and reason.
+CREATE TABLE consents (
+    id INTEGER PRIMARY KEY,
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    list_id BIGINT REFERENCES lists (id),
+    event TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    way TEXT NOT NULL,
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+
+CREATE INDEX consents_subscriber ON consents (subscriber_id);
 
 -- Addresses never to mail, whether or not a subscriber has them; they outlive subscription and erasure.
 CREATE TABLE suppressions (

@@ -37,20 +37,23 @@ class Sends:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count_audience(self, list_ids: Sequence[int]) -> int:
-        """Return how many people ``plan_send`` would freeze now: active on one of the lists, and not suppressed."""
+    def count_audience(self, list_ids: Sequence[int], now: dt.datetime) -> int:
+        """Return how many people ``plan_send`` would freeze now.
+
+        Those who are active on one of the lists, neither suppressed nor paused.
+        """
         counted = 0
         for position, list_id in enumerate(list_ids):
             earlier = "".join(f",{number}" for number in list_ids[:position]) + ","
-            row = self._database.row("count_audience", list=list_id, earlier=earlier)
+            row = self._database.row("count_audience", list=list_id, earlier=earlier, now=to_micros(now))
             counted += row[0] if row else 0
         return counted
 
     def plan_send(self, plan: SendPlan, now: dt.datetime) -> Send:
-        """Freeze the audience: one PENDING delivery for each active, unsuppressed subscriber, in one transaction.
+        """Freeze the audience: one PENDING delivery for each active, unsuppressed, unpaused subscriber.
 
-        The same issue and kind give the same send, however often this is called: what was frozen first stays.
-        A million recipients take seconds and no memory.
+        All in one transaction. The same issue and kind give the same send, however often this is called: what was
+        frozen first stays. A million recipients take seconds and no memory.
         """
         if "" not in plan.editions:
             raise ValueError("a plan needs an edition for everybody else, under the language ''")

@@ -5,6 +5,7 @@
 SELECT COUNT(*)
   FROM subscriptions m CROSS JOIN subscribers s
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND s.paused_until <= :now
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
    AND NOT EXISTS (SELECT 1 FROM subscriptions e
                     WHERE e.subscriber_id = m.subscriber_id AND e.state = 'active'
@@ -31,6 +32,7 @@ INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, sta
 SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
   FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND s.paused_until <= :now
    AND l.send_id = :send AND l.language = s.language
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
  ORDER BY m.subscriber_id
@@ -43,6 +45,7 @@ INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, sta
 SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
   FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND s.paused_until <= :now
    AND l.send_id = :send AND l.language = s.language
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.subscriber_id = m.subscriber_id)

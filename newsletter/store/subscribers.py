@@ -1,13 +1,14 @@
 """Keep lists, subscribers, their subscriptions and suppressions: who may be mailed, and since when and why not.
 
-A subscriber is found by the keyed hash of the address (``addresses.address_hash``), which stays when the person is
-erased, so that people who left do not come back with the next import. Not here: parsing CSV, tokens, double opt-in
-mails.
+A subscriber is found by the keyed hash of the address (``addresses.address_hash``). It moves to the suppressions when
+the person is erased, so that nobody comes back with the next import. Not here: parsing CSV, tokens, double opt-in
+mails, and what subscribers choose for themselves (``choices``).
 """
 
 import datetime as dt
 import itertools
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,18 +16,32 @@ from newsletter.addresses import address_hash, domain_of
 from newsletter.errors import ConfigError
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
 from newsletter.store.records import (
+    BY_OPERATOR,
     Change,
+    ConsentEvent,
+    Evidence,
     NewSubscriber,
     Subscriber,
     SubscriberList,
     SubscriptionState,
     Suppression,
     SuppressionReason,
+    Way,
 )
+from newsletter.topics import join_topics, split_topics
 
 _PAGE = 1000
 _LEFT = frozenset({SubscriptionState.UNSUBSCRIBED, SubscriptionState.REMOVED})
 """States of people who left: no import brings them back."""
+_EVENTS = {
+    SubscriptionState.PENDING: ConsentEvent.SUBSCRIBED,
+    SubscriptionState.ACTIVE: ConsentEvent.CONFIRMED,
+    SubscriptionState.UNSUBSCRIBED: ConsentEvent.LEFT,
+    SubscriptionState.REMOVED: ConsentEvent.REMOVED,
+}
+"""What the log of consent calls a change to each state."""
+_JOINING = {Way.IMPORT: ConsentEvent.IMPORTED, Way.OPERATOR: ConsentEvent.ADDED}
+"""What it calls being put on a list at once; by any other way the person did it."""
 
 
 class Subscribers:
@@ -70,8 +85,9 @@ class Subscribers:
         """Put one person on a list, or bring what is known of them up to date.
 
         ``origin`` says where the consent comes from. A suppressed address is refused always, a person who left
-        (unsubscribed or removed) unless ``readmit`` says that they asked for it anew. A subscription that is there
-        keeps its state: nothing but its own confirmation makes a pending one active.
+        (unsubscribed or removed) unless ``readmit`` says that they asked for it anew; so is somebody who was erased,
+        for whom only ``Choices.confirm_subscription`` lifts the suppression. A subscription that is there keeps its
+        state: nothing but its own confirmation makes a pending one active.
         """
         consent = _Consent(list_id, state, origin, readmit)
         with self._database.transaction():
@@ -94,12 +110,12 @@ class Subscribers:
     def find_subscriber(self, list_id: int, address: str) -> Subscriber | None:
         """Return the subscriber with this normalised address on the list, in whatever state, or None."""
         row = self._database.row("find_subscriber", list=list_id, hash=self._hash(address))
-        return _subscriber(row) if row else None
+        return subscriber_of(row) if row else None
 
     def load_subscriber(self, list_id: int, subscriber_id: int) -> Subscriber | None:
         """Return the subscriber with this number on the list, in whatever state, or None."""
         row = self._database.row("load_subscriber", list=list_id, subscriber=subscriber_id)
-        return _subscriber(row) if row else None
+        return subscriber_of(row) if row else None
 
     def list_subscribers(self, list_id: int, state: SubscriptionState | None = None) -> Iterator[Subscriber]:
         """Yield the list's subscribers in the order in which they were first seen, a page at a time."""
@@ -111,7 +127,7 @@ class Subscribers:
                 rows = self._database.rows(
                     "list_subscribers_in_state", list=list_id, state=state, after=after, limit=_PAGE
                 )
-            yield from map(_subscriber, rows)
+            yield from map(subscriber_of, rows)
             if len(rows) < _PAGE:
                 return
             after = rows[-1][0]
@@ -121,36 +137,60 @@ class Subscribers:
         counts: dict[str, int] = dict(self._database.rows("count_subscribers", list=list_id))
         return {state: counts.get(state, 0) for state in SubscriptionState}
 
-    def change_subscription(self, list_id: int, subscriber_id: int, state: SubscriptionState, now: dt.datetime) -> bool:
+    def change_subscription(
+        self,
+        list_id: int,
+        subscriber_id: int,
+        state: SubscriptionState,
+        now: dt.datetime,
+        evidence: Evidence = BY_OPERATOR,
+    ) -> bool:
         """Set where a subscriber stands on a list, and tell whether that changed anything.
 
         After the commit of a change away from active, no dot is sent to them.
         """
-        changed = self._database.change(
-            "change_subscription", list=list_id, subscriber=subscriber_id, state=state, now=to_micros(now)
-        )
+        micros = to_micros(now)
+        with self._database.transaction():
+            changed = self._database.change(
+                "change_subscription", list=list_id, subscriber=subscriber_id, state=state, now=micros
+            )
+            if changed:
+                log_consent(self._database, _EVENTS[state], list_id, subscriber_id, now=micros, evidence=evidence)
         return changed > 0
 
-    def remove_subscriber(self, list_id: int, address: str, now: dt.datetime) -> bool:
+    def remove_subscriber(self, list_id: int, address: str, now: dt.datetime, evidence: Evidence = BY_OPERATOR) -> bool:
         """Take the person with this address off the list for good; tell whether they were on it."""
         found = self.find_subscriber(list_id, address)
         if found is None:
             return False
-        return self.change_subscription(list_id, found.subscriber_id, SubscriptionState.REMOVED, now)
+        return self.change_subscription(list_id, found.subscriber_id, SubscriptionState.REMOVED, now, evidence)
 
-    def erase_subscriber(self, subscriber_id: int, now: dt.datetime) -> bool:
+    def erase_subscriber(self, subscriber_id: int, now: dt.datetime, evidence: Evidence = BY_OPERATOR) -> bool:
         """Erase everything personal about a subscriber, and tell whether there was anything.
 
-        Address, name, language, zone, attributes, domain, notes and the texts of replies go; the keyed hash and every
-        row of the ledger stay, so that no count changes. Subscriptions end as removed.
+        Address, name, language, zone, topics, attributes, domain, notes, the texts of replies and where consent came
+        from go; the keyed hash moves to the suppressions, and chance takes its place. Every row of the ledger stays, so
+        that no count changes. Subscriptions end as removed.
         """
         micros = to_micros(now)
         with self._database.transaction():
-            erased = self._database.change("erase_person", subscriber=subscriber_id, now=micros) > 0
+            self._database.change("suppress_erased", subscriber=subscriber_id, now=micros)
+            self._database.change("erase_note", subscriber=subscriber_id)
+            chance = secrets.token_bytes(32)
+            erased = self._database.change("erase_person", subscriber=subscriber_id, chance=chance, now=micros) > 0
             self._database.change("end_subscriptions", subscriber=subscriber_id, now=micros)
             self._database.change("erase_deliveries", subscriber=subscriber_id)
             self._database.change("erase_attempts", subscriber=subscriber_id)
-            self._database.change("erase_note", subscriber=subscriber_id)
+            self._database.change("erase_consents", subscriber=subscriber_id)
+            if erased:
+                log_consent(
+                    self._database,
+                    ConsentEvent.ERASED,
+                    None,
+                    subscriber_id,
+                    now=micros,
+                    evidence=Evidence(evidence.way),
+                )
         return erased
 
     # -- suppressions -------------------------------------------------------------------------------------------------
@@ -181,20 +221,21 @@ class Subscribers:
     def _add(self, consent: "_Consent", new: NewSubscriber, now: int) -> Change:
         """Add or update one person inside an open transaction."""
         digest = self._hash(new.address)
-        if self._database.row("find_suppression", hash=digest):
+        suppression = self._database.row("find_suppression", hash=digest)
+        if suppression and not (consent.readmit and suppression[0] == SuppressionReason.ERASED):
             return Change.SUPPRESSED
         row = self._database.row("find_person", hash=digest, list=consent.list_id)
         if row is None:
             return self._add_unknown(consent, new, digest, now)
-        subscriber_id, address, state = row[0], row[1], row[6]
+        subscriber_id, address, state = row[0], row[1], row[7]
         if (address is None or state in _LEFT) and not consent.readmit:
             return Change.LEFT
-        held = _Details(*row[1:6])
+        held = _Details(*row[1:7])
         wanted = held.overlaid(new)
         if wanted != held:
             self._database.change("update_person", subscriber=subscriber_id, now=now, **wanted.as_parameters())
         if state is None:
-            self._subscribe(consent, subscriber_id, now)
+            self._subscribe(consent, subscriber_id, now, new.evidence)
             return Change.ADDED
         if state in _LEFT:
             self._database.change(
@@ -205,17 +246,18 @@ class Subscribers:
                 origin=storable(consent.origin),
                 now=now,
             )
+            self._log_joining(consent, subscriber_id, now, new.evidence)
             return Change.ADDED
         return Change.UPDATED if wanted != held else Change.UNCHANGED
 
     def _add_unknown(self, consent: "_Consent", new: NewSubscriber, digest: bytes, now: int) -> Change:
-        details = _Details(None, "", "", "", "{}").overlaid(new)
+        details = _Details(None, "", "", "", "{}", "").overlaid(new)
         row = self._database.row("insert_person", hash=digest, now=now, **details.as_parameters())
         assert row is not None
-        self._subscribe(consent, row[0], now)
+        self._subscribe(consent, row[0], now, new.evidence)
         return Change.ADDED
 
-    def _subscribe(self, consent: "_Consent", subscriber_id: int, now: int) -> None:
+    def _subscribe(self, consent: "_Consent", subscriber_id: int, now: int, evidence: Evidence) -> None:
         self._database.change(
             "insert_subscription",
             list=consent.list_id,
@@ -224,6 +266,14 @@ class Subscribers:
             origin=storable(consent.origin),
             now=now,
         )
+        self._log_joining(consent, subscriber_id, now, evidence)
+
+    def _log_joining(self, consent: "_Consent", subscriber_id: int, now: int, evidence: Evidence) -> None:
+        """Write down why a person is on a list from now on."""
+        event = _JOINING.get(evidence.way, ConsentEvent.CONFIRMED)
+        if consent.state is SubscriptionState.PENDING:
+            event = ConsentEvent.SUBSCRIBED
+        log_consent(self._database, event, consent.list_id, subscriber_id, now=now, evidence=evidence)
 
     def _hash(self, address: str) -> bytes:
         if not self._address_key:
@@ -257,6 +307,7 @@ class _Details:
     language: str
     time_zone: str
     attributes: str
+    topics: str
 
     def overlaid(self, new: NewSubscriber) -> "_Details":
         """Return the details with what ``new`` knows put over them; the address stays as it was first written."""
@@ -270,6 +321,7 @@ class _Details:
             language=storable(new.language) or self.language,
             time_zone=storable(new.time_zone) or self.time_zone,
             attributes=attributes,
+            topics=join_topics(map(storable, new.topics)) or self.topics,
         )
 
     def as_parameters(self) -> dict[str, str]:
@@ -282,10 +334,28 @@ class _Details:
             "language": self.language,
             "time_zone": self.time_zone,
             "attributes": self.attributes,
+            "topics": self.topics,
         }
 
 
-def _subscriber(row: Row) -> Subscriber:
+def log_consent(
+    database: Database, event: ConsentEvent, list_id: int | None, subscriber_id: int, *, now: int, evidence: Evidence
+) -> None:
+    """Write one line into the log of consent, inside an open transaction; ``now`` in microseconds."""
+    database.change(
+        "log_consent",
+        subscriber=subscriber_id,
+        list=list_id,
+        event=event,
+        now=now,
+        way=evidence.way,
+        source=storable(evidence.source),
+        reason=storable(evidence.reason),
+    )
+
+
+def subscriber_of(row: Row) -> Subscriber:
+    """Return the subscriber in a row of ``find_subscriber`` and its like."""
     return Subscriber(
         subscriber_id=row[0],
         list_id=row[1],
@@ -298,4 +368,6 @@ def _subscriber(row: Row) -> Subscriber:
         origin=row[8],
         joined_at=from_micros(row[9]),
         changed_at=from_micros(row[10]),
+        topics=split_topics(row[11]),
+        paused_until=from_micros(row[12]) if row[12] else None,
     )

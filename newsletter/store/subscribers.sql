@@ -10,20 +10,20 @@ SELECT id, name, title FROM lists WHERE name = :name
 SELECT id, name, title FROM lists ORDER BY id
 
 -- name: find_person
-SELECT s.id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state
+SELECT s.id, s.address, s.name, s.language, s.time_zone, s.attributes, s.topics, m.state
   FROM subscribers s LEFT JOIN subscriptions m ON m.subscriber_id = s.id AND m.list_id = :list
  WHERE s.address_hash = :hash
 
 -- name: insert_person
 INSERT INTO subscribers
-       (address_hash, address, domain, name, language, time_zone, attributes, created_at, changed_at)
-VALUES (:hash, :address, :domain, :name, :language, :time_zone, :attributes, :now, :now)
+       (address_hash, address, domain, name, language, time_zone, attributes, topics, created_at, changed_at)
+VALUES (:hash, :address, :domain, :name, :language, :time_zone, :attributes, :topics, :now, :now)
 RETURNING id
 
 -- name: update_person
 UPDATE subscribers
    SET address = :address, domain = :domain, name = :name, language = :language, time_zone = :time_zone,
-       attributes = :attributes, changed_at = :now
+       attributes = :attributes, topics = :topics, changed_at = :now
  WHERE id = :subscriber
 
 -- name: insert_subscription
@@ -40,26 +40,26 @@ UPDATE subscriptions SET state = :state, changed_at = :now
 
 -- name: find_subscriber
 SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
-       m.changed_at
+       m.changed_at, s.topics, s.paused_until
   FROM subscribers s JOIN subscriptions m ON m.subscriber_id = s.id
  WHERE s.address_hash = :hash AND m.list_id = :list
 
 -- name: load_subscriber
 SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
-       m.changed_at
+       m.changed_at, s.topics, s.paused_until
   FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
  WHERE m.list_id = :list AND m.subscriber_id = :subscriber
 
 -- name: list_subscribers
 SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
-       m.changed_at
+       m.changed_at, s.topics, s.paused_until
   FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
  WHERE m.list_id = :list AND m.subscriber_id > :after
  ORDER BY m.subscriber_id LIMIT :limit
 
 -- name: list_subscribers_in_state
 SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
-       m.changed_at
+       m.changed_at, s.topics, s.paused_until
   FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
  WHERE m.list_id = :list AND m.subscriber_id > :after AND m.state = :state
  ORDER BY m.subscriber_id LIMIT :limit
@@ -67,9 +67,16 @@ SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes
 -- name: count_subscribers
 SELECT state, COUNT(*) FROM subscriptions WHERE list_id = :list GROUP BY state
 
+-- The hash moves to the suppressions, and chance takes its place.
+-- name: suppress_erased
+INSERT INTO suppressions (address_hash, reason, since, note)
+SELECT address_hash, 'erased', :now, '' FROM subscribers WHERE id = :subscriber AND address IS NOT NULL
+ON CONFLICT (address_hash) DO NOTHING
+
 -- name: erase_person
 UPDATE subscribers
-   SET address = NULL, domain = '', name = '', language = '', time_zone = '', attributes = '{}', changed_at = :now
+   SET address_hash = :chance, address = NULL, domain = '', name = '', language = '', time_zone = '',
+       attributes = '{}', topics = '', paused_until = 0, changed_at = :now
  WHERE id = :subscriber AND address IS NOT NULL
 
 -- name: end_subscriptions
@@ -84,6 +91,9 @@ UPDATE deliveries SET domain = '', reply = NULL, reason = ''
 -- name: erase_attempts
 UPDATE attempts SET reply = NULL, reason = ''
  WHERE subscriber_id = :subscriber AND send_id IN (SELECT id FROM sends)
+
+-- name: erase_consents
+UPDATE consents SET source = '', reason = '' WHERE subscriber_id = :subscriber
 
 -- name: erase_note
 UPDATE suppressions SET note = ''

@@ -12,8 +12,10 @@ import pytest
 
 from newsletter.errors import StoreError, StoreUnavailableError
 from newsletter.store import (
+    BY_OPERATOR,
     IssueFile,
     NewSubscriber,
+    Preferences,
     SendPlan,
     StoredApproval,
     SubscriptionState,
@@ -21,10 +23,11 @@ from newsletter.store import (
     open_store,
 )
 
-from .conftest import KEY, NOW, edition, result
+from .conftest import KEY, NOW, edition, later, result
 
-PARTS = ("subscribers", "editions", "issues", "sends", "ledger", "identity", "buckets")
+PARTS = ("subscribers", "choices", "editions", "issues", "sends", "ledger", "identity", "buckets")
 FAY = NewSubscriber(address="fay@f.example")
+PAT = NewSubscriber(address="pat@p.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
 APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
 
@@ -41,6 +44,15 @@ WRITES: dict[str, Callable] = {
         "ann@a.example", SuppressionReason.REQUEST, NOW
     ),
     "subscribers.lift_suppression": lambda s, w: s.subscribers.lift_suppression("gus@g.example"),
+    "choices.confirm_subscription": lambda s, w: s.choices.confirm_subscription(1, w.asking, NOW, BY_OPERATOR),
+    "choices.join_list": lambda s, w: s.choices.join_list(1, w.asking, NOW, BY_OPERATOR),
+    "choices.leave_list": lambda s, w: s.choices.leave_list(1, 1, NOW, BY_OPERATOR),
+    "choices.leave_all_lists": lambda s, w: s.choices.leave_all_lists(1, NOW, BY_OPERATOR),
+    "choices.change_preferences": lambda s, w: s.choices.change_preferences(
+        1, Preferences(language="fr"), NOW, BY_OPERATOR
+    ),
+    "choices.pause_subscriber": lambda s, w: s.choices.pause_subscriber(1, later(days=7), NOW, BY_OPERATOR),
+    "choices.resume_subscriber": lambda s, w: s.choices.resume_subscriber(w.asking, NOW, BY_OPERATOR),
     "editions.save_edition": lambda s, w: s.editions.save_edition(edition("fr"), NOW),
     "issues.record_approval": lambda s, w: s.issues.record_approval(APPROVAL),
     "issues.remember_issue_files": lambda s, w: s.issues.remember_issue_files([FILE], gone=["b.md"]),
@@ -88,11 +100,13 @@ READS: dict[str, Callable] = {
     "subscribers.count_subscribers": lambda s, w: s.subscribers.count_subscribers(1),
     "subscribers.find_suppression": lambda s, w: s.subscribers.find_suppression("gus@g.example"),
     "subscribers.count_suppressions": lambda s, w: s.subscribers.count_suppressions(),
+    "choices.load_subscriptions": lambda s, w: s.choices.load_subscriptions(1),
+    "choices.load_consents": lambda s, w: s.choices.load_consents(1),
     "editions.load_edition": lambda s, w: s.editions.load_edition(1),
     "editions.find_editions": lambda s, w: s.editions.find_editions("2026-11-25"),
     "issues.latest_approval": lambda s, w: s.issues.latest_approval("i"),
     "issues.load_issue_files": lambda s, w: s.issues.load_issue_files(),
-    "sends.count_audience": lambda s, w: s.sends.count_audience((1,)),
+    "sends.count_audience": lambda s, w: s.sends.count_audience((1,), NOW),
     "sends.find_send": lambda s, w: s.sends.find_send("2026-11-25"),
     "sends.load_send": lambda s, w: s.sends.load_send(w.sending),
     "sends.load_sends": lambda s, w: s.sends.load_sends(),
@@ -126,9 +140,13 @@ def scene(world) -> Iterator[SimpleNamespace]:
     store.sends.hold_send(plans["held"], "x", NOW)
     store.sends.start_send(plans["paused"], NOW)
     store.sends.pause_send(plans["paused"], "x", NOW)
+    store.subscribers.add_subscriber(1, PAT, NOW, origin="form", state=SubscriptionState.PENDING)
+    asking = store.subscribers.find_subscriber(1, PAT.address).subscriber_id
+    store.choices.pause_subscriber(asking, later(days=1), NOW, BY_OPERATOR)
     return SimpleNamespace(
         store=store,
         kind=world.kind,
+        asking=asking,
         url=world.url,
         empty=empty,
         sending=sending,

@@ -20,7 +20,7 @@ def test_the_audience_is_frozen_once(world):
     people.add_subscriber(
         world.list_id, NewSubscriber(address="eve@e.example"), NOW, origin="x", state=SubscriptionState.PENDING
     )
-    assert world.store.sends.count_audience((world.list_id,)) == 2
+    assert world.store.sends.count_audience((world.list_id,), NOW) == 2
     send = world.plan(send_at=NOW, not_after=later(days=1))
     assert (send.planned, send.state, send.planned_at, send.send_at) == (2, SendState.FROZEN, NOW, NOW)
     world.join("fay")
@@ -35,7 +35,7 @@ def test_nobody_gets_a_send_twice_who_is_on_two_lists(world):
     both, _ = world.join("ann", "bob")
     for name in ("ann@a.example", "zoe@z.example"):
         world.store.subscribers.add_subscriber(other, NewSubscriber(address=name), NOW, origin="x")
-    assert world.store.sends.count_audience((other, world.list_id)) == 3
+    assert world.store.sends.count_audience((other, world.list_id), NOW) == 3
     send = world.plan(list_ids=(other, world.list_id))
     assert send.planned == 3
     world.store.sends.start_send(send.send_id, NOW)
@@ -49,7 +49,7 @@ def test_somebody_who_left_the_first_list_is_counted_on_the_second(world):
     world.join("ann")
     world.store.subscribers.add_subscriber(other, NewSubscriber(address="ann@a.example"), NOW, origin="x")
     world.store.subscribers.remove_subscriber(world.list_id, "ann@a.example", NOW)
-    assert world.store.sends.count_audience((world.list_id, other)) == 1
+    assert world.store.sends.count_audience((world.list_id, other), NOW) == 1
     assert world.plan(list_ids=(world.list_id, other)).planned == 1
 
 

@@ -3,10 +3,19 @@
 import pytest
 
 from newsletter.errors import ConfigError
-from newsletter.store import Change, NewSubscriber, SubscriptionState, SuppressionReason, open_store
+from newsletter.store import (
+    Change,
+    Evidence,
+    NewSubscriber,
+    SubscriptionState,
+    SuppressionReason,
+    Way,
+    open_store,
+)
 
 from .conftest import KEY, NOW, later, result
 
+FORM = Evidence(Way.FORM, source="192.0.2.0")
 BOB = NewSubscriber(address="Bob@b.example", name="Bob", language="en", attributes={"city": "Lyon"})
 
 
@@ -162,13 +171,32 @@ def test_erasing_a_person_keeps_every_count_and_leaves_nothing_personal(world):
     # The erased row that was deferred is never mailed: it is skipped when it comes due.
     assert world.claim(send_id, now=later(days=1)) == ()
     assert world.states(send_id) == ["sent", "skipped", "failed"]
-    # Nor does an import bring the person back, and their own word does.
+    # Their hash stands in the suppressions alone, so no import brings the person back.
     new = NewSubscriber(address="ann@a.example", name="Ann")
-    assert add(world, new) is Change.LEFT
+    assert world.store.subscribers.find_suppression("ann@a.example").reason is SuppressionReason.ERASED
+    assert find(world, "ann@a.example") is None
+    assert add(world, new) is Change.SUPPRESSED
     other = world.store.subscribers.ensure_list("digest", NOW).list_id
-    assert add(world, new, list_id=other) is Change.LEFT
-    assert add(world, new, readmit=True) is Change.ADDED
-    assert find(world, "ann@a.example").address == "ann@a.example"
+    assert add(world, new, list_id=other) is Change.SUPPRESSED
+
+
+def test_who_was_erased_comes_back_by_their_own_confirmed_word_alone(world):
+    (ann,) = world.join("ann")
+    people, choices = world.store.subscribers, world.store.choices
+    people.erase_subscriber(ann, NOW)
+    people.suppress_address("bob@b.example", SuppressionReason.COMPLAINT, NOW)
+    new = NewSubscriber(address="ann@a.example", name="Ann", evidence=FORM)
+    asked = {"readmit": True, "origin": "form", "state": SubscriptionState.PENDING}
+    assert add(world, BOB, **asked) is Change.SUPPRESSED
+    assert add(world, new, **asked) is Change.ADDED
+    again = find(world, "ann@a.example").subscriber_id
+    assert again != ann, "nothing ties them to who they were"
+    assert people.find_suppression("ann@a.example") is not None, "asking is not confirming"
+    assert add(world, new) is Change.SUPPRESSED
+    assert world.store.sends.count_audience((world.list_id,), NOW) == 0
+    assert choices.confirm_subscription(world.list_id, again, NOW, FORM)
+    assert people.find_suppression("ann@a.example") is None
+    assert world.store.sends.count_audience((world.list_id,), NOW) == 1
 
 
 def test_what_needs_the_key_says_so(url):

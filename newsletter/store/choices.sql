@@ -1,0 +1,53 @@
+-- Queries of choices.py: what subscribers choose, and the log of consent.
+
+-- name: log_consent
+INSERT INTO consents (subscriber_id, list_id, event, at, way, source, reason)
+VALUES (:subscriber, :list, :event, :now, :way, :source, :reason)
+
+-- name: load_consents
+SELECT event, at, list_id, way, source, reason FROM consents WHERE subscriber_id = :subscriber ORDER BY id
+
+-- name: confirm_subscription
+UPDATE subscriptions SET state = 'active', changed_at = :now
+ WHERE list_id = :list AND subscriber_id = :subscriber AND state = 'pending'
+   AND EXISTS (SELECT 1 FROM subscribers s WHERE s.id = :subscriber AND s.address IS NOT NULL)
+
+-- name: lift_erasure
+DELETE FROM suppressions
+ WHERE reason = 'erased' AND address_hash = (SELECT address_hash FROM subscribers WHERE id = :subscriber)
+
+-- name: join_list
+INSERT INTO subscriptions (list_id, subscriber_id, state, origin, joined_at, changed_at)
+SELECT l.id, s.id, 'active', :origin, :now, :now
+  FROM subscribers s CROSS JOIN lists l
+ WHERE s.id = :subscriber AND s.address IS NOT NULL AND l.id = :list
+ON CONFLICT (list_id, subscriber_id) DO UPDATE
+   SET state = 'active', origin = excluded.origin, joined_at = excluded.joined_at, changed_at = excluded.changed_at
+ WHERE subscriptions.state <> 'active'
+
+-- name: leave_list
+UPDATE subscriptions SET state = 'unsubscribed', changed_at = :now
+ WHERE list_id = :list AND subscriber_id = :subscriber AND state IN ('pending', 'active')
+
+-- The lists are few, so this finds the person's rows by their primary key, one look for each list.
+-- name: load_subscriptions
+SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
+       m.changed_at, s.topics, s.paused_until
+  FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
+ WHERE m.subscriber_id = :subscriber AND m.list_id IN (SELECT id FROM lists)
+ ORDER BY m.list_id
+
+-- name: change_preferences
+UPDATE subscribers
+   SET name = COALESCE(:name, name), language = COALESCE(:language, language),
+       time_zone = COALESCE(:time_zone, time_zone), topics = COALESCE(:topics, topics), changed_at = :now
+ WHERE id = :subscriber AND address IS NOT NULL
+   AND (COALESCE(:name, name) <> name OR COALESCE(:language, language) <> language
+        OR COALESCE(:time_zone, time_zone) <> time_zone OR COALESCE(:topics, topics) <> topics)
+
+-- name: pause_subscriber
+UPDATE subscribers SET paused_until = :until, changed_at = :now
+ WHERE id = :subscriber AND address IS NOT NULL AND paused_until <> :until
+
+-- name: resume_subscriber
+UPDATE subscribers SET paused_until = 0, changed_at = :now WHERE id = :subscriber AND paused_until > :now

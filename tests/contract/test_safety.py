@@ -116,6 +116,7 @@ READS: dict[str, Callable] = {
     "ledger.list_owners": lambda s, w: s.ledger.list_owners(w.sending),
     "ledger.list_deliveries": lambda s, w: list(s.ledger.list_deliveries(w.sending)),
     "ledger.list_failures": lambda s, w: list(s.ledger.list_failures(w.sending)),
+    "ledger.list_doubtful": lambda s, w: list(s.ledger.list_doubtful(w.sending)),
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),

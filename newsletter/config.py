@@ -22,6 +22,7 @@ from newsletter.settings import (
     VERP_LOCAL_MAX,
     Config,
     DkimSection,
+    MonitoringSection,
     NewsletterSection,
     SectionsSection,
     SendSection,
@@ -37,6 +38,7 @@ __all__ = [
     "VERP_LOCAL_MAX",
     "Config",
     "DkimSection",
+    "MonitoringSection",
     "NewsletterSection",
     "Project",
     "SectionsSection",
@@ -58,7 +60,8 @@ _ENVIRONMENT_PREFIX = "NEWSLETTER_"
 _SLUG_LIMIT = 100
 _SECRET = frozenset({"password"})
 """Keys whose value no message may show."""
-_TYPE_NAMES = {str: "text; put it in quotes", int: "whole number"}
+_TEXTS = tuple[str, ...]
+_TYPE_NAMES = {str: "text; put it in quotes", int: "whole number", _TEXTS: 'list of texts; write ["…", "…"]'}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -226,7 +229,7 @@ def _overlay(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[
             raise ConfigError(_unknown_variable(name, section))
         target = content.setdefault(section, {})
         if isinstance(target, dict):  # else the section itself is told
-            target[key] = _table(name, value) if _type_of(section, key) == dict[str, str] else value
+            target[key] = _value(name, value, _type_of(section, key))
             named[section, key] = name
     return named
 
@@ -237,6 +240,13 @@ def _unknown_variable(name: str, section: str) -> str:
         return f"{name}: there is no section '{section}'; sections: {_listed(sections)}"
     valid = _listed(f"{_ENVIRONMENT_PREFIX}{section}__{key}".upper() for key in _keys(section))
     return f"{name}: there is no such variable; valid ones: {valid}"
+
+
+def _value(name: str, value: str, type_: Any) -> Any:
+    """Return what a variable holds: a list is written with commas, a table as TOML has it."""
+    if type_ == _TEXTS:
+        return [text.strip() for text in value.split(",") if text.strip()]
+    return _table(name, value) if type_ == dict[str, str] else value
 
 
 def _table(name: str, value: str) -> Any:
@@ -330,7 +340,8 @@ def _type_problem(key: str, value: Any, type_: Any) -> str:
         msgspec.convert(value, type_, strict=False)
     except msgspec.ValidationError:
         return f"{shown} is no {_TYPE_NAMES.get(type_, 'table of texts')}"
-    return _character_problem(value) if isinstance(value, str) else ""
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return next(filter(None, map(_character_problem, texts)), "")
 
 
 def _character_problem(text: str) -> str:

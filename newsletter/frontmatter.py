@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from newsletter.amounts import parse_duration
 from newsletter.errors import IssueError, Place, Problem
 from newsletter.model import Approval, clean_characters
 
@@ -44,7 +45,6 @@ _FREE_TEXT = ("subject", "preheader", "author")
 """Keys whose value is any words; a ``#`` among them was hardly meant to begin a comment."""
 _TEXT = (*_FREE_TEXT, "number")
 _SELECT_RULES = ("top", "since", "min_sources", "feeds", "tags", "limit", "skip_if_empty")
-_DURATION = re.compile(r"(\d{1,4})\s*(minute|hour|day)s?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _KEY_LINE = re.compile(r"([a-z_]+) *:[ \t]+(?=\S)")
@@ -318,8 +318,8 @@ def as_instant(entry: Entry, zone: ZoneInfo) -> dt.datetime:
 
 def as_deadline(entry: Entry, zone: ZoneInfo, send_at: dt.datetime | None) -> dt.datetime:
     """Return an aware time, or ``36 hours`` counted from ``send_at``."""
-    match = _DURATION.fullmatch(_written(entry))
-    if match is None:
+    duration = parse_duration(_written(entry))
+    if duration is None:
         deadline = as_instant(entry, zone)
     elif send_at is None:
         message = "'not_after' counts from 'send_at', and there is none"
@@ -327,8 +327,7 @@ def as_deadline(entry: Entry, zone: ZoneInfo, send_at: dt.datetime | None) -> dt
     else:
         try:
             # In UTC, as for schedule.due: 36 hours are 36 hours also where clocks change in between.
-            later = send_at.astimezone(dt.UTC) + dt.timedelta(**{f"{match[2]}s": int(match[1])})
-            deadline = later.astimezone(send_at.tzinfo)
+            deadline = (send_at.astimezone(dt.UTC) + duration).astimezone(send_at.tzinfo)
         except OverflowError:
             raise _refuse(entry, "a time", "a shorter time") from None
     if send_at and deadline < send_at:

@@ -3,6 +3,7 @@
 Pure: values in, values out. Reading the file and the environment is ``config``'s.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from newsletter.amounts import parse_duration, parse_percent, parse_share
 from newsletter.model import SECTION_KINDS
 
 VERP_LOCAL_MAX = 15
@@ -18,6 +20,8 @@ VERP_LOCAL_MAX = 15
 PLACEHOLDER_POSTAL_ADDRESS = "Your Name, 1 Your Street, 12345 Your City, Your Country"
 """What ``newsletter init`` writes for ``postal_address``; whoever sends with it is warned."""
 
+VETO_MAX, CANARY_WAIT_MAX = dt.timedelta(hours=12), dt.timedelta(hours=12)
+"""The longest veto window, and the longest wait behind a first share."""
 DKIM_VALID_DAYS_MIN = 14
 """Days that a signature must be good for: four of attempts, five in a relay's queue, and some to be read in."""
 _DNS_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
@@ -97,9 +101,28 @@ class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class SendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Say how a send behaves: ``[send]``."""
+    """Say how a send behaves: ``[send]``; ``""`` stands for no veto window, and for no canary.
+
+    The editors are mailed what is frozen ``veto`` before its time. ``canary`` is the first share of the audience, a
+    percentage or a number; the rest follows ``canary_wait`` later, unless more than ``canary_refusals`` were refused.
+    """
 
     doubt: Literal["resend", "hold"] = "resend"
+    veto: str = ""
+    editors: tuple[str, ...] = ()
+    canary: str = ""
+    canary_wait: str = "10 minutes"
+    canary_refusals: str = "5 %"
+
+
+class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say who watches cron: ``[monitoring]``; ``""`` is nobody.
+
+    ``textfile`` is the file for Prometheus' node_exporter, ``ping`` the URL that each run asks for when it is done.
+    """
+
+    textfile: str = ""
+    ping: str = ""
 
 
 class DkimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,6 +146,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     store: StoreSection = StoreSection()
     send: SendSection = SendSection()
     dkim: DkimSection = DkimSection()
+    monitoring: MonitoringSection = MonitoringSection()
 
 
 def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -148,6 +172,8 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield "smtp", "port", _range_problem(smtp.port, 0, 65535, "; 0 is the usual one")
     yield "smtp", "timeout", _range_problem(smtp.timeout, 1, 3600)
     yield "store", "url", _store_problem(config.store.url)
+    yield from _send_problems(config.send)
+    yield from _monitoring_problems(config.monitoring)
     yield from _dkim_problems(config.dkim)
 
 
@@ -159,6 +185,51 @@ def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
         if key.endswith("font") and re.search(r"[^\w ,'.-]", value):
             yield "theme", key, f"{value!r} may hold font names, commas and single quotes only"
     yield "theme", "logo_width", _range_problem(theme.logo_width, 1, 600)
+
+
+def _send_problems(send: SendSection) -> Iterator[tuple[str, str, str]]:
+    yield "send", "veto", _duration_problem(send.veto, VETO_MAX) if send.veto else ""
+    needs = "write the addresses of those who are to be mailed" if send.veto and not send.editors else ""
+    yield "send", "editors", f"'veto' needs somebody who can stop a send; {needs}" if needs else ""
+    for editor in send.editors:
+        is_address = re.fullmatch(r"[^\s@,<>]+@[^\s@,<>]+", editor)
+        yield "send", "editors", "" if is_address else f"{editor!r} is no address; write one like 'mark@example.org'"
+    is_share = not send.canary or parse_share(send.canary)
+    yield "send", "canary", "" if is_share else f"{send.canary!r} is no share; write one like '1 %', or a number"
+    yield "send", "canary_wait", _duration_problem(send.canary_wait, CANARY_WAIT_MAX)
+    is_percent = parse_percent(send.canary_refusals) is not None
+    yield "send", "canary_refusals", "" if is_percent else f"{send.canary_refusals!r} is no share; write one like '5 %'"
+
+
+def _duration_problem(text: str, most: dt.timedelta) -> str:
+    duration = parse_duration(text)
+    if duration is None:
+        return f"{text!r} is no duration; write one like '15 minutes'"
+    limit = f"{most // dt.timedelta(hours=1)} hours"
+    return "" if dt.timedelta() < duration <= most else f"{text!r} does not fit; write 1 minute to {limit}"
+
+
+def _monitoring_problems(monitoring: MonitoringSection) -> Iterator[tuple[str, str, str]]:
+    textfile, ping = monitoring.textfile, monitoring.ping
+    is_named = not textfile or textfile.endswith(".prom")
+    yield (
+        "monitoring",
+        "textfile",
+        "" if is_named else f"{textfile!r}: node_exporter reads files that end in .prom; write 'newsletter.prom'",
+    )
+    try:
+        parts = urlsplit(ping)
+        is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.fragment
+        parts.port  # noqa: B018 (raises ValueError for one that is no number)
+    except ValueError:
+        is_url = False
+    is_url = is_url and ping.isascii() and ping.isprintable() and " " not in ping
+    # The URL is a secret of sorts, so it is not shown.
+    yield (
+        "monitoring",
+        "ping",
+        "" if not ping or is_url else "is no URL; write one like 'https://hc-ping.com/your-uuid'",
+    )
 
 
 def _dkim_problems(dkim: DkimSection) -> Iterator[tuple[str, str, str]]:

@@ -42,6 +42,19 @@ def test_two_keys_are_enough(load):
         ("unsubscribe = 3", ["[newsletter] unsubscribe", "3 is not valid", "mailto, web"]),
         ('[smtp]\nsecurity = "ssl"', ["[smtp] security", "'ssl'", "starttls, tls, none"]),
         ('[send]\ndoubt = "guess"', ["[send] doubt", "resend, hold"]),
+        ('[send]\nveto = "15 minutes"', ["[send] editors", "somebody who can stop a send"]),
+        ('[send]\nveto = "soon"\neditors = ["m@x.org"]', ["[send] veto", "'soon' is no duration", "15 minutes"]),
+        ('[send]\nveto = "2 days"\neditors = ["m@x.org"]', ["[send] veto", "12 hours"]),
+        ('[send]\nveto = "0 minutes"\neditors = ["m@x.org"]', ["[send] veto", "1 minute"]),
+        ('[send]\neditors = "m@x.org"', ["[send] editors", "no list of texts"]),
+        ('[send]\neditors = ["mark"]', ["[send] editors", "'mark' is no address"]),
+        ('[send]\neditors = ["m@x.org\\u000dBcc: a@b.c"]', ["[send] editors", "is no address"]),
+        ('[send]\ncanary = "some"', ["[send] canary", "'some' is no share", "1 %"]),
+        ('[send]\ncanary_refusals = "many"', ["[send] canary_refusals", "5 %"]),
+        ('[send]\ncanary_wait = "0 hours"', ["[send] canary_wait", "1 minute"]),
+        ('[monitoring]\ntextfile = "metrics.txt"', ["[monitoring] textfile", ".prom"]),
+        ('[monitoring]\nping = "file:///etc/passwd"', ["[monitoring] ping", "is no URL"]),
+        ('[monitoring]\nping = "https://user:pw@example.org/"', ["[monitoring] ping", "is no URL"]),
         ('[theme]\ninliner = "juice"', ["[theme] inliner", "premailer, css-inline"]),
         ('[smtp]\nport = "x"', ["[smtp] port", "'x' is no whole number"]),
         ("[smtp]\nport = 70000", ["[smtp] port", "70000", "0 to 65535"]),
@@ -142,6 +155,13 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("dkim", "keys"): '{s2026 = "dkim.pem"}',
         ("dkim", "domain"): "example.org",
         ("dkim", "valid_days"): "30",
+        ("send", "veto"): "15 minutes",
+        ("send", "editors"): "ann@example.org, mark@example.org",
+        ("send", "canary"): "1 %",
+        ("send", "canary_wait"): "1 hour",
+        ("send", "canary_refusals"): "2 %",
+        ("monitoring", "textfile"): "newsletter.prom",
+        ("monitoring", "ping"): "https://hc.example.org/ping",
     }
     if (section, key) in special:
         return special[section, key]
@@ -161,9 +181,10 @@ def _every_key():
 def test_every_key_can_be_set_by_the_environment(load, section, field):
     value = _sample_value(section, field.encode_name, field.type)
     name = f"NEWSLETTER_{section}__{field.encode_name}".upper()
-    extra = {"NEWSLETTER_NEWSLETTER__URL": "https://news.example.org"}
+    extra = {"NEWSLETTER_NEWSLETTER__URL": "https://news.example.org", "NEWSLETTER_SEND__EDITORS": "mark@example.org"}
     found = getattr(getattr(load(environ=extra | {name: value}).config, section), field.name)
     tables = {"kinds": {"In brief": "brief"}, "keys": {"s2026": "dkim.pem"}}
+    tables |= {"editors": ("ann@example.org", "mark@example.org")}
     assert found == tables.get(field.name, int(value) if field.type is int else value)
     default = getattr(getattr(load(environ=extra if name not in extra else {}).config, section), field.name)
     assert found != default

@@ -1,8 +1,8 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
 ``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``choices``, ``editions``,
-``issues``, ``sends``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One store serves one
-newsletter.
+``issues``, ``sends``, ``openings``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One
+store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
 database is locked, full, read-only or gone, or StoreError where it is damaged. Nothing of that call was written then,
@@ -24,6 +24,7 @@ from newsletter.store.identity import Identities
 from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
 from newsletter.store.lock import HeldLock, RunLock, owner_name
+from newsletter.store.openings import Openings
 from newsletter.store.records import (
     BY_OPERATOR,
     Advance,
@@ -37,6 +38,7 @@ from newsletter.store.records import (
     IssueFile,
     LedgerRow,
     NewSubscriber,
+    Notice,
     Preferences,
     Recovery,
     Result,
@@ -70,6 +72,7 @@ __all__ = [
     "IssueFile",
     "LedgerRow",
     "NewSubscriber",
+    "Notice",
     "Preferences",
     "Recovery",
     "Result",
@@ -102,6 +105,7 @@ class Store:
         self.editions = Editions(database)
         self.issues = Issues(database)
         self.sends = Sends(database)
+        self.openings = Openings(database, self.sends)
         self.ledger = Ledger(database)
         self.buckets = Buckets(database)
 

@@ -47,7 +47,9 @@ class Ledger:
         claimed: list[Delivery] = []
         with self._database.transaction():
             while not claimed:
-                rows = self._database.rows("claimable_deliveries", send=send_id, now=micros, limit=limit)
+                wanted_now = {"send": send_id, "now": micros, "limit": limit}
+                rows = self._database.rows("claimable_deliveries", **wanted_now)
+                rows = rows or self._database.rows("claimable_canaries", **wanted_now)
                 if not rows:
                     break
                 self._skip_gone(send_id, [row[0] for row in rows if not row[-1]], micros)

@@ -10,7 +10,7 @@ SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
   JOIN subscribers s ON s.id = d.subscriber_id
   LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
   LEFT JOIN suppressions x ON x.address_hash = s.address_hash
- WHERE sends.id = :send AND sends.state IN ({running})
+ WHERE sends.id = :send AND sends.state = 'sending'
    AND d.send_id = :send AND d.state = 'pending' AND d.next_attempt_at <= :now
  ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
 
@@ -26,8 +26,43 @@ SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
   JOIN subscribers s ON s.id = d.subscriber_id
   LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
   LEFT JOIN suppressions x ON x.address_hash = s.address_hash
- WHERE sends.id = :send AND sends.state IN ({running})
+ WHERE sends.id = :send AND sends.state = 'sending'
    AND d.send_id = :send AND d.state = 'pending' AND d.next_attempt_at <= :now
+ ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
+   FOR NO KEY UPDATE OF d SKIP LOCKED
+
+-- While a send is in canary, its first share alone. CROSS JOIN keeps SQLite to this order: the share is small.
+-- name: claimable_canaries
+SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
+       s.address, s.name, s.language, s.attributes,
+       CASE WHEN s.address IS NOT NULL AND s.paused_until <= :now AND m.state = 'active' AND x.address_hash IS NULL
+            THEN 1 ELSE 0 END
+  FROM sends
+  CROSS JOIN canaries c
+  CROSS JOIN deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE sends.id = :send AND sends.state = 'canary'
+   AND c.send_id = :send AND d.send_id = :send AND d.subscriber_id = c.subscriber_id
+   AND d.state = 'pending' AND d.next_attempt_at <= :now
+ ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
+
+-- name: claimable_canaries
+-- dialect: postgresql
+SELECT d.subscriber_id, d.list_id, d.edition_id, d.domain, d.attempts, d.doubts,
+       s.address, s.name, s.language, s.attributes,
+       CASE WHEN s.address IS NOT NULL AND s.paused_until <= :now AND m.state = 'active' AND x.address_hash IS NULL
+            THEN 1 ELSE 0 END
+  FROM sends
+  CROSS JOIN canaries c
+  CROSS JOIN deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE sends.id = :send AND sends.state = 'canary'
+   AND c.send_id = :send AND d.send_id = :send AND d.subscriber_id = c.subscriber_id
+   AND d.state = 'pending' AND d.next_attempt_at <= :now
  ORDER BY d.next_attempt_at, d.subscriber_id LIMIT :limit
    FOR NO KEY UPDATE OF d SKIP LOCKED
 

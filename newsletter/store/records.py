@@ -241,6 +241,16 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Say what became of the mail by which an editor is told of a frozen send; ``answer`` is the relay's last word."""
+
+    editor: str
+    at: dt.datetime
+    is_accepted: bool
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Report what became of a claimed row.
 

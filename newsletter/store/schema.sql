@@ -192,3 +192,26 @@ CREATE TABLE buckets (
     name TEXT NOT NULL PRIMARY KEY,
     full_at BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- How a send began under cron (opening.py): when every row of its first share had been tried, so that the wait began.
+CREATE TABLE openings (
+    send_id BIGINT NOT NULL PRIMARY KEY REFERENCES sends (id),
+    canary_rested_at BIGINT
+) WITHOUT ROWID;
+
+-- Which editors were mailed what was frozen before it goes out; accepted is 0 where the relay refused one for good.
+CREATE TABLE notices (
+    send_id BIGINT NOT NULL REFERENCES sends (id),
+    editor TEXT NOT NULL,
+    told_at BIGINT NOT NULL,
+    accepted BIGINT NOT NULL,
+    answer TEXT NOT NULL,
+    PRIMARY KEY (send_id, editor)
+) WITHOUT ROWID;
+
+-- The first share of a send: the rows that alone may be claimed while it is in canary.
+CREATE TABLE canaries (
+    send_id BIGINT NOT NULL REFERENCES sends (id),
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    PRIMARY KEY (send_id, subscriber_id)
+) WITHOUT ROWID;

@@ -125,6 +125,18 @@ class Sends:
             self._database.change(f"skip_cancelled@{State.PENDING}", send=send_id, now=to_micros(now))
         return send
 
+    def withdraw_send(self, send_id: int) -> bool:
+        """Take back a send that never started, rows and all, in one transaction; tell whether it was one of these.
+
+        So that its issue can be frozen anew. Nothing of it was on the wire: only starting sets ``started_at``.
+        """
+        with self._database.transaction():
+            if not self._database.row("lock_unstarted", send=send_id):
+                return False
+            for table in ("attempts", "notices", "canaries", "openings", "deliveries", "languages", "send"):
+                self._database.change(f"withdraw_{table}", send=send_id)
+            return True
+
     def finish_send(self, send_id: int, now: dt.datetime) -> bool:
         """Set the send finished if it is running and no open row exists; tell whether it is finished now."""
         micros = to_micros(now)

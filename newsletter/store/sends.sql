@@ -113,6 +113,35 @@ UPDATE sends SET state = {to}, reason = '', changed_at = :now WHERE id = :send A
 UPDATE sends SET state = {to}, reason = :reason, finished_at = :now, changed_at = :now
  WHERE id = :send AND state = {from}
 
+-- name: lock_unstarted
+SELECT id FROM sends WHERE id = :send AND state IN ('frozen', 'held') AND started_at IS NULL
+
+-- Locked, so that no run can start it before its rows are gone.
+-- name: lock_unstarted
+-- dialect: postgresql
+SELECT id FROM sends WHERE id = :send AND state IN ('frozen', 'held') AND started_at IS NULL FOR UPDATE
+
+-- name: withdraw_attempts
+DELETE FROM attempts WHERE send_id = :send
+
+-- name: withdraw_notices
+DELETE FROM notices WHERE send_id = :send
+
+-- name: withdraw_canaries
+DELETE FROM canaries WHERE send_id = :send
+
+-- name: withdraw_openings
+DELETE FROM openings WHERE send_id = :send
+
+-- name: withdraw_deliveries
+DELETE FROM deliveries WHERE send_id = :send
+
+-- name: withdraw_languages
+DELETE FROM send_languages WHERE send_id = :send
+
+-- name: withdraw_send
+DELETE FROM sends WHERE id = :send
+
 -- name: reopen_send
 -- move: send REOPEN
 UPDATE sends SET state = {to}, reason = '', finished_at = NULL, changed_at = :now WHERE id = :send AND state = {from}

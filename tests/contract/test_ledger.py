@@ -48,7 +48,7 @@ def test_nothing_is_claimed_unless_the_send_runs(world):
     send_id = world.plan().send_id
     sends = world.store.sends
     assert world.claim(send_id) == ()
-    sends.try_send(send_id, NOW)
+    world.store.openings.begin_canary(send_id, 1, NOW)
     (row,) = world.claim(send_id)
     world.store.ledger.release_deliveries(send_id, "me", [row], NOW)
     sends.pause_send(send_id, "stop", NOW)

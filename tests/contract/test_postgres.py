@@ -67,8 +67,11 @@ def test_a_query_gets_the_parameters_of_the_driver():
 
 def test_queries_differ_only_where_they_must():
     common, own = load_queries(), load_queries(dialect=POSTGRESQL)
-    assert {name for name in own if own[name] != common[name]} == {"claimable_deliveries", "freeze_audience"}
-    assert own["claimable_deliveries"] == common["claimable_deliveries"] + "\n   FOR NO KEY UPDATE OF d SKIP LOCKED"
+    differing = {name for name in own if own[name] != common[name]}
+    assert differing == {"claimable_deliveries", "claimable_canaries", "lock_unstarted", "freeze_audience"}
+    for name in ("claimable_deliveries", "claimable_canaries"):
+        assert own[name] == common[name] + "\n   FOR NO KEY UPDATE OF d SKIP LOCKED"
+    assert own["lock_unstarted"] == common["lock_unstarted"] + " FOR UPDATE"
     unless_there = "ON CONFLICT (send_id, subscriber_id) DO NOTHING"
     looked_first = (
         "   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.subscriber_id = m.subscriber_id)\n"

@@ -15,6 +15,7 @@ from newsletter.store import (
     BY_OPERATOR,
     IssueFile,
     NewSubscriber,
+    Notice,
     Preferences,
     SendPlan,
     StoredApproval,
@@ -25,7 +26,7 @@ from newsletter.store import (
 
 from .conftest import KEY, NOW, edition, later, result
 
-PARTS = ("subscribers", "choices", "editions", "issues", "sends", "ledger", "identity", "buckets")
+PARTS = ("subscribers", "choices", "editions", "issues", "sends", "openings", "ledger", "identity", "buckets")
 FAY = NewSubscriber(address="fay@f.example")
 PAT = NewSubscriber(address="pat@p.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
@@ -66,6 +67,12 @@ WRITES: dict[str, Callable] = {
     "sends.pause_send": lambda s, w: s.sends.pause_send(w.sending, "x", NOW),
     "sends.resume_send": lambda s, w: s.sends.resume_send(w.paused, NOW),
     "sends.cancel_send": lambda s, w: s.sends.cancel_send(w.sending, "x", NOW),
+    "sends.withdraw_send": lambda s, w: s.sends.withdraw_send(w.held),
+    "openings.record_notice": lambda s, w: s.openings.record_notice(
+        w.frozen, Notice("mark@m.example", NOW, True, "ok")
+    ),
+    "openings.begin_canary": lambda s, w: s.openings.begin_canary(w.frozen, 1, NOW),
+    "openings.rest_canary": lambda s, w: s.openings.rest_canary(w.sending, NOW),
     "sends.finish_send": lambda s, w: s.sends.finish_send(w.empty, NOW),
     "ledger.claim_deliveries": lambda s, w: s.ledger.claim_deliveries(w.sending, "me", 5, NOW),
     "ledger.mark_transmitting": lambda s, w: s.ledger.mark_transmitting(w.sending, "me", [w.claimed], NOW),
@@ -113,6 +120,9 @@ READS: dict[str, Callable] = {
     "sends.unfinished_sends": lambda s, w: s.sends.unfinished_sends(NOW),
     "sends.next_due_at": lambda s, w: s.sends.next_due_at(w.sending),
     "sends.account": lambda s, w: s.sends.account(w.sending),
+    "openings.load_notices": lambda s, w: s.openings.load_notices(w.frozen),
+    "openings.load_canary": lambda s, w: s.openings.load_canary(w.sending, NOW),
+    "openings.edition_ids": lambda s, w: s.openings.edition_ids(w.sending),
     "ledger.list_owners": lambda s, w: s.ledger.list_owners(w.sending),
     "ledger.list_deliveries": lambda s, w: list(s.ledger.list_deliveries(w.sending)),
     "ledger.list_failures": lambda s, w: list(s.ledger.list_failures(w.sending)),

@@ -1,10 +1,9 @@
 """Move the theme's own CSS into style attributes, behind one small interface with two implementations.
 
-The style sheets that MJML wrote, and those with media queries, stay as they are. Nothing is fetched, from a network or
-a disk. An inliner that loses visible text is an error, never a shorter mail; links come out as they went in.
+An inliner sees the mail's skeleton alone, one element of each kind; what it writes there is put into the mail, of which
+nothing else changes. Nothing is fetched, from a network or a disk. An inliner that loses an element is an error.
 """
 
-import html as html_entities
 import re
 import sys
 from collections.abc import Iterator
@@ -12,33 +11,29 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, Protocol
 
 from newsletter.errors import ConfigError, Problem, TemplateError
+from newsletter.skeleton import Skeleton
 
-DOCTYPE = "<!doctype html>"
-_DOCTYPE = re.compile(r"\s*<!doctype[^>]*>\s*", re.IGNORECASE)
-_STYLE_TAG = re.compile(r"<style\b", re.IGNORECASE)
-_INVISIBLE = re.compile(
-    r"""<!--.*?-->|<(head|style|script)\b.*?</\1\s*>|<!?/?[a-z](?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""",
-    re.DOTALL | re.IGNORECASE,
-)
-_FOREIGN_VALUE = re.compile(r"""( (?:href|src|background|alt|title|aria-label)=)("[^"]*"|'[^']*')""")
-_PLAIN_VALUE = re.compile(r"\"(?:[\w@/:=?;#%,+\-.!~*'()]|&amp;)*+\"", re.ASCII)
-"""Match an attribute's value, in its quotes, that no serialiser writes in another way."""
 _STYLE_VALUE = re.compile(r"""(?<= style=)("[^"]*"|'[^']*')""")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _DECLARATION = re.compile(r"""([\w-]+)\s*:\s*((?:[^;"'(]|"[^"]*"|'[^']*'|\([^)]*\))+)""")
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_BY_ATTRIBUTE = re.compile(r"#[\w-]|\[[^\]]*\]")
+_BY_SIBLING = re.compile(r"[+~]")
 
 
 class Inliner(Protocol):
     """Write the declarations of plain CSS rules into the style attributes of the elements that they match."""
 
     def inline(self, html: str, css: str) -> str:
-        """Return ``html`` (a whole document) with ``css`` inlined; what stands in a style attribute already wins."""
+        """Return ``html`` with ``css`` inlined; what stands in a style attribute already wins.
+
+        ``html`` has elements with their attributes and no text; ``check_inline_css`` accepted ``css``.
+        """
         ...
 
 
 class PremailerInliner:
-    """Inline with premailer, set so that MJML's output stays whole. Keeps the rules of the style sheets it has read."""
+    """Inline with premailer. Keeps the rules of the style sheets it has read."""
 
     def __init__(self) -> None:
         self._rules: dict[str, list[tuple[frozenset[str], _Rule]]] = {}
@@ -46,7 +41,7 @@ class PremailerInliner:
     def inline(self, html: str, css: str) -> str:
         """Return ``html`` with ``css`` inlined; see ``Inliner``."""
         inliner = _load_premailer().Premailer(
-            _STYLE_TAG.sub('<style data-premailer="ignore"', html),
+            html,
             css_text=css,
             keep_style_tags=False,
             strip_important=False,
@@ -134,7 +129,7 @@ def _read_rules(css: str) -> list[_Rule]:
 
 
 class CssInlineInliner:
-    """Inline with css-inline (the ``fast`` extra): the same result in about a third of the time."""
+    """Inline with css-inline (the ``fast`` extra): the same result, sooner."""
 
     def inline(self, html: str, css: str) -> str:
         """Return ``html`` with ``css`` inlined; see ``Inliner``."""
@@ -161,78 +156,37 @@ def inliner_named(name: Literal["premailer", "css-inline"]) -> Inliner:
 
 
 def inline_css(inliner: Inliner, html: str, css: str) -> str:
-    """Return ``html`` with ``css`` inlined and its doctype kept.
+    """Return ``html`` with ``css`` inlined; nothing changes but style attributes and how tags are written.
 
-    Raises TemplateError for CSS that cannot be inlined, and when the inliner fails or loses visible text.
+    Raises TemplateError for CSS that cannot be inlined, and when the inliner fails or loses an element.
     """
     check_inline_css(css)
-    values: list[str] = []
-    guarded = _hide_values(html, values)
+    selectors = _RULE.sub(r"\1", _COMMENT.sub("", css))
+    skeleton = Skeleton(html, with_attributes=_BY_ATTRIBUTE.search(selectors) is not None)
     try:
-        inlined = inliner.inline(guarded, css)
-    except (ValueError, IndexError, TypeError, AttributeError) as error:  # what premailer lets through
-        problem = Problem(f"the inliner cannot read a style of the theme: {error}", None, "check the style attributes")
+        inlined = inliner.inline(skeleton.html, css)
+    except (ValueError, IndexError, TypeError, AttributeError, SyntaxError) as error:  # what premailer lets through
+        hint = "check email/inline.css and the style attributes"
+        problem = Problem(f"the inliner cannot read a style of the theme: {error}", None, hint)
         raise TemplateError([problem]) from error
-    before, after = visible_words(guarded), visible_words(inlined)
-    if before != after:
-        raise TemplateError([_lost(before, after)])
-    shown = _show_values(inlined, html, values)
-    doctype = _DOCTYPE.match(shown)
-    return DOCTYPE + shown[doctype.end() if doctype else 0 :]
+    try:
+        return skeleton.fill(inlined)
+    except ValueError as error:
+        hint = "nest tags less deeply, or write inliner = 'css-inline'"
+        raise TemplateError([Problem(f"{error} while CSS is inlined", None, hint)]) from None
 
 
 def check_inline_css(css: str) -> None:
-    """Raise TemplateError for what no style attribute can hold: at-rules, pseudo-classes, ``!important``."""
+    """Raise TemplateError for what cannot be inlined: at-rules, pseudo-classes, siblings, ``!important``."""
     bare = _COMMENT.sub("", css)
     problems = [f"{found[0]} cannot be inlined" for found in re.finditer(r"@[\w-]*", bare)]
-    problems += [f"{rule[1].strip()!r} cannot be inlined" for rule in _RULE.finditer(bare) if ":" in rule[1]]
+    selectors = [selector.strip() for selector, _ in _RULE.findall(bare)]
+    # A rule by siblings would give two elements of one kind different styles.
+    unfit = [each for each in selectors if ":" in each or _BY_SIBLING.search(_BY_ATTRIBUTE.sub("", each))]
+    problems += [f"{selector!r} cannot be inlined" for selector in unfit]
     problems += ["!important in a tag would win over dark mode and phones"] if "!important" in bare else []
     rest = "" if problems else _RULE.sub("", bare).strip()
     problems += [f"{rest[:40]!r} cannot be read as CSS"] if rest else []
     if problems:
-        hint = "rules for screens, hover and dark mode stand in email/screen.css; nothing is imported"
+        hint = "rules for screens, hover, dark mode and siblings stand in email/screen.css; nothing is imported"
         raise TemplateError([Problem(f"email/inline.css: {problem}", None, hint) for problem in problems])
-
-
-def visible_words(html: str) -> list[str]:
-    """Return the words that ``html`` shows, in order; comments, tags and the head hold none."""
-    return html_entities.unescape(_INVISIBLE.sub(" ", html)).split()
-
-
-def _lost(before: list[str], after: list[str]) -> Problem:
-    at = next((n for n, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), len(after))
-    context = " ".join(before[max(at - 3, 0) : at + 5])
-    return Problem(
-        f"the inliner changes the text at {context!r}", None, "nest tags less deeply, or write inliner = 'css-inline'"
-    )
-
-
-def _hide_values(html: str, values: list[str]) -> str:
-    """Put numbered words for links and descriptions, which must come out as they went in.
-
-    libxml2 percent-encodes what stands in an address, and leaves ``<`` and ``>`` in a description as they are.
-    """
-    word = _unused_word(html)
-
-    def hide(found: re.Match[str]) -> str:
-        if _PLAIN_VALUE.fullmatch(found[2]):
-            return found[0]
-        values.append(html_entities.unescape(found[2][1:-1]))
-        return f'{found[1]}"{word}{len(values) - 1}x"'
-
-    return _FOREIGN_VALUE.sub(hide, html)
-
-
-def _show_values(inlined: str, html: str, values: list[str]) -> str:
-    def show(found: re.Match[str]) -> str:
-        return f'"{html_entities.escape(values[int(found[1])])}"'
-
-    return re.sub(f'"{_unused_word(html)}([0-9]+)x"', show, inlined)
-
-
-def _unused_word(html: str) -> str:
-    """Return a word that ``html`` does not hold, the same each time."""
-    word = "value"
-    while word in html:
-        word += "s"
-    return word

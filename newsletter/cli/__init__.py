@@ -28,6 +28,7 @@ COMMANDS = {
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "status": "Account for each recipient of a send.",
+    "resolve": "List the rows in doubt, and settle them by a relay's log or by hand.",
     "subscribers": "Import, add, list and remove subscribers.",
     "rehearse": "Practise a send with made-up people and a receiver that fails.",
     "doctor": "Examine the setting: configuration, store, relay, DNS.",

@@ -5,10 +5,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from newsletter.cli.context import App, utc_now
 from newsletter.cli.exits import DONE, FINDINGS, TRY_LATER, UNAVAILABLE
+from newsletter.errors import InputError
 
 if TYPE_CHECKING:
     from newsletter.config import Project
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from newsletter.reports import SendReport
     from newsletter.sender import SenderSetup
     from newsletter.smtp import Connection
-    from newsletter.store import Result, Store
+    from newsletter.store import Result, Send, Store
     from newsletter.tokens import Keys
     from newsletter.worker import Shipment
 
@@ -47,6 +49,19 @@ def sender_setup(project: "Project", keys: "Keys") -> "SenderSetup":
         doubt=project.config.send.doubt,
         postal_address=project.config.newsletter.postal_address,
     )
+
+
+@contextmanager
+def known_send(project: "Project", issue: str) -> "Iterator[tuple[Store, Send]]":
+    """Open the store and find the send of ``issue``, a slug or a file; raise InputError where it was never sent."""
+    from newsletter.worker import open_known_store
+
+    with open_known_store(project) as store:
+        slug = PurePath(issue).name.removesuffix(".md")
+        send = store.sends.find_send(slug) if store else None
+        if store is None or send is None:
+            raise InputError(f"{slug} was never sent; 'newsletter send {slug}' shows the plan")
+        yield store, send
 
 
 def connector(project: "Project") -> "Callable[[], Connection]":

@@ -418,7 +418,8 @@ def _doubtful_row(row: Row) -> DoubtfulRow:
         attempts=row[7],
         edition_digest=row[8],
         via=row[9] or "",
-        lost_at=from_micros(row[10] if row[11] is None else row[11]),
-        owner=row[12] or "",
-        reason=row[13] or "",
+        marked_at=from_micros(row[10]),
+        lost_at=from_micros(row[11] if row[12] is None else row[12]),
+        owner=row[13] or "",
+        reason=row[14] or "",
     )

@@ -74,7 +74,7 @@ UPDATE deliveries SET state = {to}, owner = :owner, claimed_at = :now, changed_a
 -- The check before the final dot: the owner, the subscriber and the send, all in the statement that marks.
 -- name: mark_delivery
 -- move: TRANSMIT
-UPDATE deliveries SET state = {to}, via = :via, changed_at = :now
+UPDATE deliveries SET state = {to}, via = :via, claimed_at = :now, changed_at = :now
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from} AND owner = :owner
    AND EXISTS (SELECT 1 FROM sends WHERE sends.id = :send AND sends.state IN ({running}))
    AND EXISTS (SELECT 1
@@ -247,7 +247,7 @@ SELECT event, at, owner, code, enhanced, reply, stage, reason
 -- in which run. The two differ in their way alone: few rows are in doubt, and an index holds them.
 -- name: list_doubtful
 SELECT d.send_id, d.subscriber_id, d.list_id, s.address, d.domain, d.state, d.doubts, d.attempts, e.digest, d.via,
-       d.changed_at, a.at, a.owner, a.reason
+       d.claimed_at, d.changed_at, a.at, a.owner, a.reason
   FROM deliveries d
   JOIN subscribers s ON s.id = d.subscriber_id
   JOIN editions e ON e.id = d.edition_id
@@ -259,7 +259,7 @@ SELECT d.send_id, d.subscriber_id, d.list_id, s.address, d.domain, d.state, d.do
 
 -- name: list_ever_doubtful
 SELECT d.send_id, d.subscriber_id, d.list_id, s.address, d.domain, d.state, d.doubts, d.attempts, e.digest, d.via,
-       d.changed_at, a.at, a.owner, a.reason
+       d.claimed_at, d.changed_at, a.at, a.owner, a.reason
   FROM deliveries d
   JOIN subscribers s ON s.id = d.subscriber_id
   JOIN editions e ON e.id = d.edition_id

@@ -308,9 +308,9 @@ class LedgerRow:
 class DoubtfulRow:
     """Show a row that is in doubt, or ever was, with what it takes to look for its mail.
 
-    ``lost_at`` is when the answer was given up, or the row of a dead run found; ``owner`` names that run, ``via`` the
-    relay and the connection, ``reason`` why no answer came; each is ``""`` where it is not known. ``address`` is None
-    for an erased person.
+    ``marked_at`` is when its last dot was let go, ``lost_at`` when the answer was given up, or the row of a dead run
+    found. ``owner`` names that run, ``via`` the relay and the connection, ``reason`` why no answer came; each is ``""``
+    where it is not known. ``address`` is None for an erased person.
     """
 
     send_id: int
@@ -323,6 +323,7 @@ class DoubtfulRow:
     attempts: int
     edition_digest: str
     via: str
+    marked_at: dt.datetime
     lost_at: dt.datetime
     owner: str
     reason: str

@@ -128,7 +128,8 @@ CREATE TABLE send_languages (
 
 -- The ledger: one row for each recipient of a send. It holds no address: the domain is what reports need. doubts counts
 -- how often the row was in doubt and is never lowered. former is the state before a bounce. owner names the run that has
--- the row while it is claimed or transmitting, and is NULL otherwise. code, enhanced, stage and reply are the last reply;
+-- the row while it is claimed or transmitting, and is NULL otherwise; claimed_at is when it was claimed, and after the
+-- mark, when it was marked. code, enhanced, stage and reply are the last reply;
 -- reason says why where there is none. via names the relay and the connection that got the last mark, until an answer is
 -- recorded: a row in doubt can then be looked for in the right log.
 CREATE TABLE deliveries (

@@ -154,7 +154,8 @@ def _list(
 def _entry(doubt: "Doubt", project: "Project") -> Iterator[str]:
     row = doubt.row
     again = "" if row.doubts == 1 else f", in doubt {row.doubts} times"
-    yield click.style(row.address or "(erased)", bold=True) + f"  {row.state.replace('_', ' ')}{again}"
+    who = row.address or "(erased)"
+    yield f"{who}  {row.state.replace('_', ' ')}{again}"
     yield f"  Message-ID  {doubt.message_id}"
     yield f"  final dot   {_instant(row.marked_at, project)}"
     yield f"  given up    {_instant(row.lost_at, project)}" + (f": {row.reason}" if row.reason else "")

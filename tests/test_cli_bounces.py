@@ -43,5 +43,6 @@ def test_classify_tells_what_it_cannot_read(room):
 
 
 def test_classify_shows_no_control_characters(room):
-    content = b"Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: failure notice\n\n<a@b.example>:\n\x1b[31mred (#5.1.1)\n"
+    header = b"Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: failure notice\n\n"
+    content = header + b"<a@b.example>:\n\x1b[31mred (#5.1.1)\n"
     assert "\x1b" not in room.run("bounces", "classify", str(room.write("a.eml", content))).out

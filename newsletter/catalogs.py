@@ -45,6 +45,23 @@ WORDS = (
     "View in browser",
     "Unsubscribe",
     "You receive this mail because you subscribed to {title}.",
+    # The archive
+    "All issues",
+    "Search",
+    "Feed",
+    "Subscribe",
+    "Skip to the text",
+    "Draft",
+    "Correction",
+    "Older",
+    "Newer",
+    "No issue has been published yet.",
+    "Words to look for",
+    "Searching needs JavaScript. Every issue is listed without it:",
+    "Nothing was found.",
+    "1 found",
+    "{count} found",
+    "The first {count} are shown.",
 )
 """Every msgid of the frame; values in braces are filled by ``Catalog.text``."""
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter.amounts import parse_duration
 from newsletter.errors import IssueError, Place, Problem
-from newsletter.model import Approval, clean_characters
+from newsletter.model import Approval, Correction, clean_characters
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
@@ -38,6 +38,7 @@ KEYS: Mapping[str, str] = {
     "topics": "topics of the whole issue",
     "waive": "checks that this issue need not pass",
     "select": "rules by which sections fill themselves",
+    "corrections": "what was wrong in an issue that had gone out; written by 'newsletter correct'",
     "approved": "written by 'newsletter approve'",
 }
 """Every key that a front matter may hold, with what it means."""
@@ -345,6 +346,23 @@ def as_approval(entry: Entry) -> Approval:
     except ValueError:
         pass
     raise _refuse(entry, "an approval", "nothing here yourself; 'newsletter approve SLUG' does it")
+
+
+def as_corrections(entry: Entry) -> tuple[Correction, ...]:
+    """Return corrections, written as a list of ``- 2026-11-27: what was wrong``, in the order of their days."""
+    wanted = "a list of lines like '- 2026-11-27: The share is 35 %, not 45 %.'"
+    lines = entry.value if isinstance(entry.value, list) else []
+    if not lines:
+        raise _refuse(entry, "a list of corrections", wanted)
+    found = []
+    for line in lines:
+        if not isinstance(line, dict) or len(line) != 1:
+            raise _refuse(entry, "a list of corrections", wanted)
+        ((day, note),) = line.items()
+        if not isinstance(note, str) or not note.strip():
+            raise _refuse(entry, "a list of corrections: one has no words", wanted)
+        found.append(Correction(as_date(Entry(day, entry.place)), " ".join(note.split())))
+    return tuple(sorted(found, key=lambda correction: correction.on))
 
 
 def as_rules(entry: Entry) -> Mapping[str, Mapping[str, object]]:

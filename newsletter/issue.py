@@ -149,6 +149,9 @@ def _read_head(front: FrontMatter, slug: str, file: str, zone: ZoneInfo) -> Issu
         topics=names("topics"),
         waive=names("waive"),
         select=collect(problems, lambda: frontmatter.as_rules(entries["select"])) or {} if "select" in entries else {},
+        corrections=collect(problems, lambda: frontmatter.as_corrections(entries["corrections"])) or ()
+        if "corrections" in entries
+        else (),
         approved=collect(problems, lambda: frontmatter.as_approval(entries["approved"]))
         if "approved" in entries
         else None,

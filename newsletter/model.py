@@ -197,6 +197,14 @@ class Approval:
     on: dt.date
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Say what was wrong in an issue that had gone out, and the day on which that was told."""
+
+    on: dt.date
+    note: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """Hold one issue as its editor wrote it.
@@ -221,6 +229,7 @@ class Issue:
     waive: tuple[str, ...] = ()
     select: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     approved: Approval | None = None
+    corrections: tuple[Correction, ...] = ()
     editorial: RichText | None = None
     sections: tuple[Section, ...] = ()
     slots: tuple[Slot, ...] = ()

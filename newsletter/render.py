@@ -162,7 +162,7 @@ class Renderer:
         return {
             "issue": compile_.issue,
             "newsletter": {name: getattr(settings, name) for name in ("title", "tagline", "postal_address", "url")},
-            "theme": _theme(theme, lang, direction),
+            "theme": theme_values(theme, lang, direction),
             "lang": lang,
             "dir": direction,
             "opposite": "rtl" if direction == "ltr" else "ltr",
@@ -174,7 +174,7 @@ class Renderer:
             "logo": _logo(theme, settings.title, compile_.images),
             "t": catalog.text,
             "date": catalog.date,
-            "tags": lambda article: _tags(article, catalog),
+            "tags": lambda article: article_tags(article, catalog),
             "image": lambda image, width: _shown_image(image, width, compile_.images),
         }
 
@@ -193,7 +193,7 @@ def _nonce(issue: Issue) -> str:
     return nonce
 
 
-def _theme(theme: ThemeSection, lang: str, direction: str) -> dict[str, Any]:
+def theme_values(theme: ThemeSection, lang: str, direction: str) -> dict[str, Any]:
     """Return the settings of ``[theme]`` with whole font stacks: the configured fonts first, then the usual ones."""
     sans = _SANS.format(fallback=_SCRIPTS[direction, _SANS])
     serif = _SERIF.format(fallback=_SCRIPTS[direction, _SERIF])
@@ -207,7 +207,7 @@ def _theme(theme: ThemeSection, lang: str, direction: str) -> dict[str, Any]:
     }
 
 
-def _tags(article: Article, catalog: Catalog) -> tuple[str, ...]:
+def article_tags(article: Article, catalog: Catalog) -> tuple[str, ...]:
     """Return an article's labels as written, and its kind in the catalog's words unless a label says it already."""
     named = {label.casefold() for label in article.labels}
     kind = article.kind if article.kind not in ("", "article", "brief") and article.kind not in named else ""
@@ -224,13 +224,14 @@ def _logo(theme: ThemeSection, title: str, images: Mapping[str, ResolvedImage]) 
 
 def _shown_image(image: Image, width: int, images: Mapping[str, ResolvedImage]) -> dict[str, Any]:
     """Return url, alt, width and height (0 where it is not known) of ``image``, at most ``width`` CSS pixels wide."""
-    resolved = _resolve(image.src, image.place, images)
+    resolved = resolve_image(image.src, image.place, images)
     shown = min(width, resolved.width or width)
     height = round(resolved.height * shown / resolved.width) if resolved.width and resolved.height else 0
     return {"url": resolved.url, "alt": image.alt, "width": shown, "height": height}
 
 
-def _resolve(src: str, place: Place, images: Mapping[str, ResolvedImage]) -> ResolvedImage:
+def resolve_image(src: str, place: Place, images: Mapping[str, ResolvedImage]) -> ResolvedImage:
+    """Return what is used for the image written as ``src``; raise IssueError for a local one that has no entry."""
     found = images.get(src)
     if found is None and not _REMOTE.match(src):
         problem = Problem(f"image {src!r} was not found", place, "write a path beside the issue, or an https URL")
@@ -271,7 +272,7 @@ def _content_html(text: RichText, compile_: _Compile) -> str:
 def _image_tag(attributes: str, place: Place, images: Mapping[str, ResolvedImage]) -> str:
     """Return an image of the content with the URL the mail uses, an alt text and a width that fits the column."""
     values = {name: unescape(value) for name, value in ATTRIBUTE.findall(attributes)}
-    resolved = _resolve(values.get("src", ""), place, images)
+    resolved = resolve_image(values.get("src", ""), place, images)
     asked = int(values["width"]) if values.get("width", "").isdecimal() else None
     width = min(asked or resolved.width or COLUMN, COLUMN)
     # Outlook takes the width from the attribute; it would show an image of unknown size as large as it is.
@@ -302,7 +303,7 @@ _SCHEMES = frozenset({"http", "https", "mailto", "cid", "tel", "sms", ""})
 
 def _finish(inlined: str, compile_: _Compile) -> Part:
     """Clean the inlined document, prove what must hold of every mail, and split it at its slots."""
-    html = _order_headings(_REFERENCE.sub(_character, inlined))
+    html = order_headings(_REFERENCE.sub(_character, inlined))
     problems = [Problem(message, None, "correct the theme's templates") for message in _broken(html)]
     token = re.compile(slot_token(compile_.nonce, 0).replace("s0x", "s([0-9]+)x"))
     marked = token.sub(lambda found: marker(int(found[1])), html)
@@ -317,7 +318,7 @@ def _character(reference: re.Match[str]) -> str:
     return escape(unescape(reference[0]))
 
 
-def _order_headings(html: str) -> str:
+def order_headings(html: str) -> str:
     """Renumber headings so that none skips a level; what an editor nested deeper stays deeper."""
     open_levels: list[int] = []
 

@@ -15,6 +15,7 @@ from newsletter.frontmatter import (
     Entry,
     FrontMatter,
     as_approval,
+    as_corrections,
     as_date,
     as_deadline,
     as_instant,
@@ -26,7 +27,7 @@ from newsletter.frontmatter import (
     with_approval,
     without_approval,
 )
-from newsletter.model import Approval
+from newsletter.model import Approval, Correction
 
 GOLDEN = Path(__file__).parent / "golden" / "issue"
 HERE = Place("f.md", 2, 7)
@@ -234,6 +235,9 @@ TIME = "(write a time like 2026-11-25 08:00 (in Europe/Paris), or 2026-11-25T08:
 DAY = "(write a day like 2026-11-25)"
 
 
+A_CORRECTION = "(write a list of lines like '- 2026-11-27: The share is 35 %, not 45 %.')"
+NO_CORRECTIONS = f"is not a list of corrections {A_CORRECTION}"
+NO_WORDS = f"a list is not a list of corrections: one has no words {A_CORRECTION}"
 BY_APPROVE = "(write nothing here yourself; 'newsletter approve SLUG' does it)"
 NO_DAY = f"{DIGEST} by x 2026-02-31"
 COUNTS = "'not_after' counts from 'send_at', and there is none (add send_at, or write a time)"
@@ -286,6 +290,11 @@ def no_send_at(value: Entry) -> dt.datetime:
         (as_language, ["fr"], "a list is not a language tag (write one like en, fr or zh-Hans)"),
         (as_approval, "yes", f"'yes' is not an approval {BY_APPROVE}"),
         (as_approval, NO_DAY, f"{NO_DAY[:80]!r} is not an approval {BY_APPROVE}"),
+        (as_corrections, "wrong", f"'wrong' {NO_CORRECTIONS}"),
+        (as_corrections, [], f"a list {NO_CORRECTIONS}"),
+        (as_corrections, {"2026-11-27": "a", "2026-11-28": "b"}, f"a mapping {NO_CORRECTIONS}"),
+        (as_corrections, [{"2026-11-27": " "}], NO_WORDS),
+        (as_corrections, [{"2026-13-27": "a"}], "'2026-13-27' is not a date (write a day like 2026-11-25)"),
         (as_rules, "top: 5", "'top: 5' is not a set of rules (write Heading: {top: 5, since: 7 days})"),
         (as_rules, {"News": "5"}, "a mapping is not a set of rules (write Heading: {top: 5, since: 7 days})"),
         (as_rules, {"News": {"tap": "5"}}, RULE),
@@ -361,3 +370,11 @@ def test_any_text_is_read_or_refused_with_places(text: str, key: str) -> None:
     except IssueError as error:
         places = [problem.place for problem in error.problems]
     assert all(place and 1 <= place.line <= whole.count("\n") + 1 for place in places)
+
+
+def test_corrections_stand_in_the_order_of_their_days() -> None:
+    front = read('corrections:\n  - 2026-11-28: "The  second:\n      one."\n  - 2026-11-27: The first.')
+    assert as_corrections(front.entries["corrections"]) == (
+        Correction(dt.date(2026, 11, 27), "The first."),
+        Correction(dt.date(2026, 11, 28), "The second: one."),
+    )

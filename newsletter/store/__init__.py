@@ -1,8 +1,8 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
 ``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``choices``, ``editions``,
-``issues``, ``sends``, ``openings``, ``ledger``, ``identity``, ``buckets``. How a query is run is ``database``'s. One
-store serves one newsletter.
+``issues``, ``sends``, ``openings``, ``ledger``, ``identity``, ``buckets``, ``outbox``. How a query is run is
+``database``'s. One store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
 database is locked, full, read-only or gone, or StoreError where it is damaged. Nothing of that call was written then,
@@ -25,6 +25,7 @@ from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
 from newsletter.store.lock import HeldLock, RunLock, owner_name
 from newsletter.store.openings import Openings
+from newsletter.store.outbox import AddressChange, Allowance, Outbox, QueuedMail
 from newsletter.store.records import (
     BY_OPERATOR,
     Advance,
@@ -61,7 +62,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_OPERATOR",
+    "AddressChange",
     "Advance",
+    "Allowance",
     "Attempt",
     "Change",
     "Consent",
@@ -74,6 +77,7 @@ __all__ = [
     "NewSubscriber",
     "Notice",
     "Preferences",
+    "QueuedMail",
     "Recovery",
     "Result",
     "RunLock",
@@ -100,7 +104,7 @@ class Store:
     def __init__(self, database: Database, address_key: bytes = b"") -> None:
         self.database = database
         self.subscribers = Subscribers(database, address_key)
-        self.choices = Choices(database)
+        self.choices = Choices(database, address_key)
         self.identity = Identities(database)
         self.editions = Editions(database)
         self.issues = Issues(database)
@@ -108,6 +112,7 @@ class Store:
         self.openings = Openings(database, self.sends)
         self.ledger = Ledger(database)
         self.buckets = Buckets(database)
+        self.outbox = Outbox(database, address_key)
 
     def __enter__(self) -> Self:
         return self

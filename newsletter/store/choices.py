@@ -7,8 +7,9 @@ is written down with its evidence in the transaction that fulfils it. Not here: 
 
 import datetime as dt
 
+from newsletter.addresses import address_hash, domain_of
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
-from newsletter.store.records import Consent, ConsentEvent, Evidence, Preferences, Subscriber, Way
+from newsletter.store.records import Consent, ConsentEvent, Evidence, Preferences, Subscriber, SubscriptionState, Way
 from newsletter.store.subscribers import log_consent, subscriber_of
 from newsletter.topics import join_topics
 
@@ -23,8 +24,9 @@ _PERSONAL = {
 class Choices:
     """Read and write what subscribers choose; each method that writes tells whether that changed anything."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, address_key: bytes = b"") -> None:
         self._database = database
+        self._address_key = address_key
 
     # -- lists --------------------------------------------------------------------------------------------------------
 
@@ -81,6 +83,13 @@ class Choices:
         """Return the person as they stand on each list they were ever on, the oldest list first."""
         return tuple(map(subscriber_of, self._database.rows("load_subscriptions", subscriber=subscriber_id)))
 
+    def add_reason(self, list_id: int, subscriber_id: int, evidence: Evidence) -> bool:
+        """Write ``evidence.reason`` to the line of the log that says that the person left (0: whatever list), once."""
+        changed = self._database.change(
+            "add_reason", list=list_id, subscriber=subscriber_id, reason=storable(evidence.reason)
+        )
+        return changed > 0
+
     # -- preferences --------------------------------------------------------------------------------------------------
 
     def change_preferences(self, subscriber_id: int, wanted: Preferences, now: dt.datetime, evidence: Evidence) -> bool:
@@ -103,6 +112,39 @@ class Choices:
     def resume_subscriber(self, subscriber_id: int, now: dt.datetime, evidence: Evidence) -> bool:
         """End a subscriber's pause now."""
         return self._change_person(ConsentEvent.RESUMED, subscriber_id, now, evidence)
+
+    def change_address(self, subscriber_id: int, address: str, now: dt.datetime, evidence: Evidence) -> bool:
+        """Give a subscriber another normalised address, which its own mailbox confirmed.
+
+        Where somebody has that address already, they are put on the lists of both, and the person of the old one leaves
+        them. The old address is kept out of imports. False for an erased person.
+        """
+        micros, digest = to_micros(now), address_hash(self._address_key, address)
+        with self._database.transaction():
+            other = self._database.row("find_other", hash=digest, subscriber=subscriber_id)
+            if other:
+                return self._merge(subscriber_id, other[0], now, evidence)
+            self._database.change("suppress_former", subscriber=subscriber_id, now=micros)
+            changed = self._database.change(
+                "change_address",
+                subscriber=subscriber_id,
+                address=storable(address),
+                hash=digest,
+                domain=domain_of(address),
+                now=micros,
+            )
+            self._database.change("lift_erasure", subscriber=subscriber_id)
+            if changed:
+                event = ConsentEvent.PREFERENCES
+                log_consent(self._database, event, None, subscriber_id, now=micros, evidence=evidence)
+        return changed > 0
+
+    def _merge(self, subscriber_id: int, other_id: int, now: dt.datetime, evidence: Evidence) -> bool:
+        """Put the person ``other_id`` on every list that ``subscriber_id`` leaves."""
+        standing = [each for each in self.load_subscriptions(subscriber_id) if each.state is SubscriptionState.ACTIVE]
+        for each in standing:
+            self.join_list(each.list_id, other_id, now, evidence)
+        return self.leave_all_lists(subscriber_id, now, evidence) > 0 or bool(standing)
 
     # -- the log ------------------------------------------------------------------------------------------------------
 

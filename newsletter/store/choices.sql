@@ -51,3 +51,23 @@ UPDATE subscribers SET paused_until = :until, changed_at = :now
 
 -- name: resume_subscriber
 UPDATE subscribers SET paused_until = 0, changed_at = :now WHERE id = :subscriber AND paused_until > :now
+
+-- Why somebody left may be said after they did, once.
+-- name: add_reason
+UPDATE consents SET reason = :reason
+ WHERE reason = '' AND id = (SELECT MAX(id) FROM consents
+                              WHERE subscriber_id = :subscriber AND event = 'left'
+                                AND (:list = 0 OR list_id = :list))
+
+-- name: find_other
+SELECT id FROM subscribers WHERE address_hash = :hash AND id <> :subscriber
+
+-- The former address is as one that was erased: no import brings it back, its owner's own confirmed wish does.
+-- name: suppress_former
+INSERT INTO suppressions (address_hash, reason, since, note)
+SELECT address_hash, 'erased', :now, 'moved' FROM subscribers WHERE id = :subscriber AND address IS NOT NULL
+ON CONFLICT (address_hash) DO NOTHING
+
+-- name: change_address
+UPDATE subscribers SET address = :address, address_hash = :hash, domain = :domain, changed_at = :now
+ WHERE id = :subscriber AND address IS NOT NULL

@@ -216,3 +216,38 @@ CREATE TABLE canaries (
     subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
     PRIMARY KEY (send_id, subscriber_id)
 ) WITHOUT ROWID;
+
+-- Single mails that wait for their turn: one row for each address and kind of mail, so that the cooldown of an address
+-- is part of the upsert. wish is a JSON object with what was asked. due_at is NULL once the mail is done with; address
+-- and wish are empty then, and the row stays until free_at, from which on the same address may ask again. wait is what
+-- the next cooldown lasts, in microseconds; it doubles each time.
+CREATE TABLE outbox (
+    address_hash BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    address TEXT,
+    wish TEXT NOT NULL,
+    queued_at BIGINT NOT NULL,
+    due_at BIGINT,
+    attempts BIGINT NOT NULL,
+    wait BIGINT NOT NULL,
+    free_at BIGINT NOT NULL,
+    PRIMARY KEY (address_hash, kind)
+) WITHOUT ROWID;
+
+CREATE INDEX outbox_due ON outbox (due_at) WHERE due_at IS NOT NULL;
+
+-- How much each client, and all of them together, asked of late: free_at is when the name has its whole allowance again.
+-- A client's name is a keyed hash of its network address. One that is free has no need of a row.
+CREATE TABLE cooldowns (
+    name TEXT NOT NULL PRIMARY KEY,
+    free_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The address that a subscriber wants instead, until its own mailbox has confirmed it; hour is the token's, and no two
+-- wishes of one subscriber have the same.
+CREATE TABLE address_changes (
+    subscriber_id BIGINT NOT NULL PRIMARY KEY REFERENCES subscribers (id),
+    address TEXT NOT NULL,
+    hour BIGINT NOT NULL,
+    asked_at BIGINT NOT NULL
+) WITHOUT ROWID;

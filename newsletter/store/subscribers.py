@@ -174,6 +174,8 @@ class Subscribers:
         """
         micros = to_micros(now)
         with self._database.transaction():
+            self._database.change("erase_mails", subscriber=subscriber_id)
+            self._database.change("delete_address_change", subscriber=subscriber_id)
             self._database.change("suppress_erased", subscriber=subscriber_id, now=micros)
             self._database.change("erase_note", subscriber=subscriber_id)
             chance = secrets.token_bytes(32)

@@ -13,6 +13,7 @@ import pytest
 from newsletter.errors import StoreError, StoreUnavailableError
 from newsletter.store import (
     BY_OPERATOR,
+    Evidence,
     IssueFile,
     NewSubscriber,
     Notice,
@@ -21,15 +22,17 @@ from newsletter.store import (
     StoredApproval,
     SubscriptionState,
     SuppressionReason,
+    Way,
     open_store,
 )
 
 from .conftest import KEY, NOW, edition, later, result
 
-PARTS = ("subscribers", "choices", "editions", "issues", "sends", "openings", "ledger", "identity", "buckets")
+PARTS = ("subscribers", "choices", "editions", "issues", "sends", "openings", "ledger", "identity", "buckets", "outbox")
 FAY = NewSubscriber(address="fay@f.example")
 PAT = NewSubscriber(address="pat@p.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
+REASON = Evidence(Way.FORM, reason="x")
 APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
 
 WRITES: dict[str, Callable] = {
@@ -97,6 +100,15 @@ WRITES: dict[str, Callable] = {
     "identity.advance_epoch": lambda s, w: s.identity.advance_epoch(1),
     "buckets.save_buckets": lambda s, w: s.buckets.save_buckets({"relay": NOW}),
     "buckets.forget_full_buckets": lambda s, w: s.buckets.forget_full_buckets(NOW),
+    "choices.add_reason": lambda s, w: s.choices.add_reason(1, w.left, REASON),
+    "choices.change_address": lambda s, w: s.choices.change_address(1, "new@n.example", NOW, BY_OPERATOR),
+    "outbox.ask_mail": lambda s, w: s.outbox.ask_mail("confirm", "gus@g.example", {}, NOW, wait=NOW - NOW),
+    "outbox.take_mails": lambda s, w: s.outbox.take_mails(NOW, limit=5, lease=NOW - NOW),
+    "outbox.put_back_mail": lambda s, w: s.outbox.put_back_mail(w.mail, NOW),
+    "outbox.end_mail": lambda s, w: s.outbox.end_mail(w.mail),
+    "outbox.forget_old": lambda s, w: s.outbox.forget_old(NOW),
+    "outbox.save_address_change": lambda s, w: s.outbox.save_address_change(1, "new@n.example", 1, NOW),
+    "outbox.drop_address_change": lambda s, w: s.outbox.drop_address_change(1),
 }
 READS: dict[str, Callable] = {
     "subscribers.find_list": lambda s, w: s.subscribers.find_list("main"),
@@ -131,6 +143,9 @@ READS: dict[str, Callable] = {
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),
     "buckets.load_buckets": lambda s, w: s.buckets.load_buckets(NOW),
+    "outbox.next_mail_at": lambda s, w: s.outbox.next_mail_at(),
+    "outbox.count_mails": lambda s, w: s.outbox.count_mails(),
+    "outbox.find_address_change": lambda s, w: s.outbox.find_address_change(1),
 }
 
 
@@ -154,10 +169,18 @@ def scene(world) -> Iterator[SimpleNamespace]:
     store.subscribers.add_subscriber(1, PAT, NOW, origin="form", state=SubscriptionState.PENDING)
     asking = store.subscribers.find_subscriber(1, PAT.address).subscriber_id
     store.choices.pause_subscriber(asking, later(days=1), NOW, BY_OPERATOR)
+    [left] = world.join("liv")
+    store.choices.leave_list(1, left, NOW, BY_OPERATOR)
+    for kind in ("confirm", "preferences"):
+        store.outbox.ask_mail(kind, "ann@a.example", {}, NOW, wait=later(days=1) - NOW)
+    [mail] = store.outbox.take_mails(NOW, limit=1, lease=later(days=1) - NOW)
+    store.outbox.save_address_change(1, "else@e.example", 1, NOW)
     return SimpleNamespace(
         store=store,
         kind=world.kind,
         asking=asking,
+        left=left,
+        mail=mail,
         url=world.url,
         empty=empty,
         sending=sending,

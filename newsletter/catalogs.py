@@ -1,7 +1,8 @@
 """The words of the frame, in the language of an issue: labels, the unsubscribe line, dates, the direction of script.
 
-The catalogs are gettext PO files in ``locale/``, read as they are (no compiled twin that could differ). Every msgid
-stands in ``WORDS``. Words that an editor wrote are never translated, nor is anything looked up by them.
+The catalogs are gettext PO files in ``locale/``, read as they are (no compiled twin that could differ). Every msgid of
+an issue stands in ``WORDS``; those of web pages and single mails are found in their code and templates. Words that an
+editor wrote are never translated, nor is anything looked up by them.
 """
 
 import datetime as dt
@@ -101,12 +102,15 @@ class Catalog:
         return direction(self.tag)
 
 
-def load_catalog(tag: str) -> Catalog:
-    """Read the catalog that fits the BCP 47 ``tag`` best; English where none does."""
+def load_catalog(tag: str, domain: Literal["newsletter", "web"] = "newsletter") -> Catalog:
+    """Read the catalog that fits the BCP 47 ``tag`` best; English where none does.
+
+    The domain ``newsletter`` has the words of issues, ``web`` those of the web pages and of single mails.
+    """
     from babel.messages.pofile import read_po
 
     name = match_catalog(tag)
-    path = Path(__file__).parent / "locale" / name / "LC_MESSAGES" / "newsletter.po"
+    path = Path(__file__).parent / "locale" / name / "LC_MESSAGES" / f"{domain}.po"
     with path.open("rb") as file:
         entries = read_po(file, locale=name)
     messages = {entry.id: entry.string for entry in entries if isinstance(entry.id, str) and entry.id and entry.string}

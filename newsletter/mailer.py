@@ -1,7 +1,7 @@
-"""Mail one message to one address outside the ledger: proofs now, confirmations and the like later.
+"""Mail one message to one address outside the ledger: proofs, confirmations and other letters.
 
 Such a mail is tried once and waited for; what the relay answers is handed back. Nothing is planned, recorded or tried
-again here, and a proof's links unsubscribe nobody.
+again here (``outbox`` does that for letters), and a proof's links unsubscribe nobody.
 """
 
 import datetime as dt
@@ -50,3 +50,11 @@ def send_proof(
         raise ProblemsError(problems)
     with connect() as connection:
         return Mailed(message, connection.transact(message, lambda: True))
+
+
+def mail_letter(message: Message, connection: Connection) -> Mailed:
+    """Carry a letter over an open connection, and wait for what the relay says.
+
+    Raises InputError for a message or an address that cannot travel as it stands.
+    """
+    return Mailed(message, connection.transact(message, lambda: True))

@@ -71,7 +71,7 @@ def test_every_catalog_has_every_word_with_its_values_and_no_other(name):
 
 def test_every_word_that_templates_and_code_ask_for_is_in_the_catalogs():
     asked = set()
-    for path in (ROOT / "templates").rglob("*.j2"):
+    for path in (ROOT / "templates" / "email").rglob("*.j2"):
         asked |= set(re.findall(r"""\bt\(\s*"([^"]+)\"""", path.read_text(encoding="utf-8")))
     for path in (ROOT / "newsletter").rglob("*.py"):
         asked |= set(re.findall(r"""catalog\.text\(\s*"([^"]+)\"""", path.read_text(encoding="utf-8")))
@@ -118,3 +118,23 @@ def test_every_kind_that_an_article_may_have_has_a_word():
     from newsletter.articles import ARTICLE_KINDS
 
     assert set(ARTICLE_KINDS) <= set(KINDS)
+
+
+def words_of_the_web() -> set[str]:
+    """Return every msgid that web pages and single mails ask for."""
+    asked = set()
+    for folder in ("web", "letter"):
+        for path in (ROOT / "templates" / folder).rglob("*.j2"):
+            asked |= set(re.findall(r"""\bt\(\s*"([^"]+)\"""", path.read_text(encoding="utf-8")))
+    for path in (ROOT / "newsletter" / "letters.py", *(ROOT / "newsletter" / "web").rglob("*.py")):
+        asked |= set(re.findall(r"""\bsay\(\s*"([^"]+)\"""", path.read_text(encoding="utf-8")))
+    return asked
+
+
+@pytest.mark.parametrize("name", CATALOGS)
+def test_every_catalog_of_the_web_has_every_word_with_its_values_and_no_other(name):
+    messages = load_catalog(name, "web").messages
+    assert set(messages) == words_of_the_web()
+    for msgid, words in messages.items():
+        assert sorted(re.findall(r"\{\w+\}", words)) == sorted(re.findall(r"\{\w+\}", msgid)), msgid
+        assert (words == msgid) == (name == "en"), msgid

@@ -34,6 +34,7 @@ BRACKET_LIMIT = 100
 _COMMENT = re.compile(r"<!--(?:-?>|.*?-->)", re.DOTALL)
 _FIELD = re.compile(r"(?<!\\)((?:\\\\)*)\{\{([^{}`\n]*)\}\}")
 _FIELD_BODY = re.compile(r"""\s*([A-Za-z_][\w.-]*)\s*(?:\|\s*default\(\s*("[^"]*"|'[^']*')\s*\)\s*)?""")
+_PLAIN_URL = re.compile(r"https?://[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,3}(?:/[\w/.~-]*)?(?:\?[\w=&.~-]*)?", re.ASCII)
 _ATTRIBUTE_FIELD = re.compile(r"attributes\.([\w-]+)")
 
 
@@ -124,6 +125,10 @@ def build_parser() -> "MarkdownIt":
         def validateLink(self, url: str) -> bool:  # noqa: N802
             """Take every link for one: nh3 drops the address that may not stand, and the text stays."""
             return True
+
+        def normalizeLink(self, url: str) -> str:  # noqa: N802
+            """Return what is plain already as it is, at a hundredth of the cost."""
+            return url if _PLAIN_URL.fullmatch(url) else super().normalizeLink(url)
 
         def normalizeLinkText(self, link: str) -> str:  # noqa: N802
             """Decode no address in which a marker is encoded: it would become one."""

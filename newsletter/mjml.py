@@ -121,9 +121,9 @@ _MARKUP = re.compile(
     re.DOTALL,
 )
 _TAG_TO_GUARD = re.compile(
-    r"""<!--.*?-->|<[A-Za-z_](?=[^<]*?(?:[^\n -~]|[&'\\]|padding))(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""", re.DOTALL
+    r"""<!--.*?-->|<(?:mj-|[A-Za-z_](?=[\n !-%(-;=-\[\]-~]*+[^<]))(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""", re.DOTALL
 )
-"""Match a start tag that may have something to guard (no raw ``<`` stands in an attribute), or a comment."""
+"""Match a component, any tag that may have a character to guard (no raw ``<`` stands in an attribute), or a comment."""
 _ATTRIBUTE = re.compile(r"""(?P<name>\s[^\s=<>"'/]+\s*=\s*)(?P<quoted>"[^"]*"|'[^']*')""")
 _NOT_PLAIN = re.compile(r"[^ !#-%(-;=?-\[\]-~]")  # outside printable ASCII, or one of " & ' < > \\
 _ENTITY = re.compile(r"&(#[0-9]+|#[xX][0-9A-Fa-f]+|[A-Za-z][A-Za-z0-9]*);")
@@ -172,7 +172,7 @@ def guard_attributes(source: str) -> str:
 
 def _guarded(found: re.Match[str]) -> str:
     value = html.unescape(found["quoted"][1:-1])
-    if "padding" in found["name"]:
+    if "padding" in found["name"] and "cellpadding" not in found["name"]:
         value = _BARE_ZERO.sub("0px", value)
     return found["name"] + '"' + _NOT_PLAIN.sub(lambda character: f"&#{ord(character[0])};", value) + '"'
 
@@ -233,7 +233,9 @@ def _mistakes(source: str, forbidden: str) -> Iterator[_Mistake]:
         elif tag is None:
             yield from _foreign_markup(found[0], offset)
         else:
-            yield from _tag_mistakes(found[0], tag, stack, offset, forbidden)
+            # Most tags are HTML within a component, which says nothing of them.
+            if tag.startswith("mj") or holder in _ATTRIBUTES or not holder or forbidden in found[0]:
+                yield from _tag_mistakes(found[0], tag, stack, offset, forbidden)
             if len(stack) >= DEPTH_MAX:
                 yield offset, f"<{tag}> stands {len(stack) + 1} tags deep", f"nest at most {DEPTH_MAX} tags"
                 return

@@ -224,6 +224,8 @@ class _Setter:
 
     def width(self, text: str) -> int:
         """Return the columns of ``text``; a merge field counts as its default, or as a name of eight letters."""
+        if text.isascii():  # so no marker
+            return len(text)
         return display_width(MARKER.sub(lambda match: self.slots[marker_number(match[1])].default or "x" * 8, text))
 
 
@@ -279,6 +281,9 @@ def _fitting(chunks: Iterable[tuple[str, bool]], width_of: Width, room: int) -> 
 def _chunks(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the pieces of ``text`` that a line break must not split, each with whether a space stood before it."""
     for word in _SPACE.split(text.strip()):
+        if word.isascii():
+            yield from [(word, True)] if word else []
+            continue
         start = 0
         spaced = True
         for index in range(1, len(word) + 1):

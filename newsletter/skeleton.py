@@ -21,6 +21,8 @@ _ATTRIBUTE = re.compile(r"""([^\s=>"'/]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 _NUMBER = re.compile(r' data-kind="([0-9]+)"')
 _STYLE = re.compile(r' style="[^"]*"')
+_TELLING = re.compile(r' (?:class|style)="[^"]*"')
+_IN_ONE_WAY = re.compile(r'<[a-z][a-z0-9]*+(?: [a-z:-]++="[^"]*+")*+>')
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +61,7 @@ class Skeleton:
 
     def __init__(self, mail: str, *, with_attributes: bool) -> None:
         """Take ``mail`` (an HTML document) apart; ``with_attributes`` tells kinds apart by all attributes."""
-        self._kept = None if with_attributes else ("class", "style")
+        self._with_attributes = with_attributes
         self._root = _Kind("", "", 0)
         self._count = 0
         self._pieces: list[str] = _MARKUP.split(mail)
@@ -108,24 +110,25 @@ class Skeleton:
         return tags
 
     def _new_tag(self, parent: _Kind, markup: str) -> _Tag | None:
-        """Return a start tag in ``parent``, written in one way whatever the theme's: lower case, double quotes.
-
-        None for what shows nothing.
-        """
+        """Return a start tag in ``parent`` that is met for the first time, None for what shows nothing."""
         if _UNSHOWN.match(markup):
             return None
-        (name, _), *attributes = ((found[1].lower(), found[2]) for found in _ATTRIBUTE.finditer(markup, 1))
-        written = {key: f" {key}={_quoted(value)}" if value else f" {key}" for key, value in attributes}
-        telling = "".join(text for key, text in written.items() if self._kept is None or key in self._kept)
+        written = markup if _IN_ONE_WAY.fullmatch(markup) else _in_one_way(markup)
+        name, space, attributes = written[1:-1].partition(" ")
+        telling = space + attributes if self._with_attributes else "".join(_TELLING.findall(written))
         kind = parent.kinds.get((name, telling))
         if kind is None:
             self._count += 1
             kind = parent.kinds[name, telling] = _Kind(name, telling, self._count)
-        at = list(written).index("style") if "style" in written else len(written)
-        written.pop("style", None)
-        texts = list(written.values())
-        tag = parent.tags[markup] = _Tag(kind, f"<{name}{''.join(texts[:at])}", f"{''.join(texts[at:])}>")
+        start, end = found.span() if (found := _STYLE.search(written)) else (len(written) - 1,) * 2
+        tag = parent.tags[markup] = _Tag(kind, written[:start], written[end:])
         return tag
+
+
+def _in_one_way(markup: str) -> str:
+    """Return a start tag in lower case, with its attributes in double quotes and one space before each."""
+    (name, _), *attributes = ((found[1].lower(), found[2]) for found in _ATTRIBUTE.finditer(markup, 1))
+    return f"<{name}{''.join(f' {key}={_quoted(value)}' if value else f' {key}' for key, value in attributes)}>"
 
 
 def _quoted(value: str) -> str:

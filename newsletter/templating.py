@@ -92,16 +92,15 @@ class _Collector:
         self.slots = tuple(slots)
         self.contents: list[RichText] = []
 
-    def printed(self, value: object, *, escaping: bool) -> Any:
-        """Return what Jinja prints for ``value``; raises TypeError or ValueError for what cannot be printed."""
-        from markupsafe import Markup
+    def printed(self, value: object, *, escaping: bool) -> object:
+        """Return what Jinja prints for ``value``, tokens for content.
 
+        Raises TypeError or ValueError for what cannot be printed.
+        """
         if isinstance(value, RichText | Slot):
             if not escaping:
                 raise TypeError("content cannot be printed where nothing is escaped, as in a style sheet")
-            return Markup(self._token(value))  # noqa: S704 - letters and digits
-        if isinstance(value, Markup):
-            return value
+            return self._token(value)  # letters and digits
         if not isinstance(value, str | int | float | dt.date) or isinstance(value, bool):
             raise TypeError(f"a value of type {type(value).__name__} cannot be printed; guard it with {{% if %}}")
         text = self._clean(str(value))
@@ -138,8 +137,9 @@ class Templates:
         self._environment = self._open_environment()
 
     def _open_environment(self, *extensions: Any) -> "ImmutableSandboxedEnvironment":
-        from jinja2 import FileSystemLoader, StrictUndefined, pass_eval_context
+        from jinja2 import FileSystemLoader, StrictUndefined, Undefined, pass_eval_context
         from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from markupsafe import Markup
 
         class Sandbox(ImmutableSandboxedEnvironment):
             def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -147,9 +147,13 @@ class Templates:
                 return not attr.startswith("_") if type(obj) in _VALUES else super().is_safe_attribute(obj, attr, value)
 
         @pass_eval_context
-        def finalize(eval_context: Any, value: object) -> Any:
+        def finalize(eval_context: Any, value: object) -> object:
             plain = type(value) is str and value.isascii() and value.isprintable() and "(" not in value
-            return value if plain and eval_context.autoescape else self._printed(eval_context, value)
+            if (plain and eval_context.autoescape) or isinstance(value, Markup):
+                return value
+            if isinstance(value, Undefined):
+                return str(value)  # raises UndefinedError, with the name
+            return self._collector.printed(value, escaping=eval_context.autoescape)
 
         environment = Sandbox(
             loader=FileSystemLoader(list(self._folders)),
@@ -165,13 +169,6 @@ class Templates:
         del environment.filters["safe"]
         environment.tests.update(self._tests)
         return environment
-
-    def _printed(self, eval_context: Any, value: object) -> Any:
-        from jinja2 import Undefined
-
-        if isinstance(value, Undefined):
-            return str(value)  # raises UndefinedError, with the name
-        return self._collector.printed(value, escaping=eval_context.autoescape)
 
     def render(self, name: str, context: Mapping[str, object], nonce: str, slots: Sequence[Slot]) -> Rendering:
         """Render the template ``name`` with ``context``; markers and ``Slot`` values must be of ``slots``.

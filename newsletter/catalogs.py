@@ -54,6 +54,8 @@ WORDS = (
     "Skip to the text",
     "Draft",
     "Correction",
+    "Correction: {subject}",
+    "Read the corrected issue",
     "Older",
     "Newer",
     "No issue has been published yet.",

@@ -6,6 +6,7 @@ and no tag or alias of YAML can do anything. The body below it is read in ``issu
 
 import datetime as dt
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _KEY_LINE = re.compile(r"([a-z_]+) *:[ \t]+(?=\S)")
 _APPROVED_LINE = re.compile(r"^approved:.*\n", re.MULTILINE)
+_CORRECTIONS = re.compile(r"^corrections:[ \t]*\r?\n(?:[ \t]+\S.*\n|-[ \t].*\n)+", re.MULTILINE)
 _APPROVAL = re.compile(r"([0-9a-f]{64}) by (.{1,200}) (\d{4}-\d{2}-\d{2})")
 
 
@@ -263,6 +265,23 @@ def with_approval(text: str, approval: Approval) -> str:
     line_end = "\r\n" if "\r\n" in text else "\n"
     signer = " ".join(approval.by.split())
     return f"{bare[:end]}approved: {approval.digest} by {signer} {approval.on.isoformat()}{line_end}{bare[end:]}"
+
+
+def with_correction(text: str, correction: Correction) -> str:
+    """Return the text of an issue file, line ends as they are, with ``correction`` below those that stand there.
+
+    Corrections that are not written as a block, a line each, cannot be added to; whoever calls reads the result.
+    """
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    line = f"  - {correction.on.isoformat()}: {json.dumps(correction.note, ensure_ascii=False)}{line_end}"
+    closing = _CLOSING.search(text, 3)
+    end = closing.start() if closing else 0
+    known = _CORRECTIONS.search(text, 0, end)
+    if known:
+        return text[: known.end()] + line + text[known.end() :]
+    approved = _APPROVED_LINE.search(text, 0, end)
+    at = approved.start() if approved else end
+    return f"{text[:at]}corrections:{line_end}{line}{text[at:]}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

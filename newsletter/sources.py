@@ -238,7 +238,7 @@ def approve_issue(project: Project, loaded: LoadedIssue, by: str, on: dt.date, d
     # A byte order mark and CRLF are kept: decoded as they are, not as an issue is.
     approved = with_approval(written.decode("utf-8"), approval).encode("utf-8", "replace")
     _verify_approved(approved, approval, project, loaded)
-    _replace_file(path, approved)
+    replace_file(path, approved)
     return approval
 
 
@@ -259,7 +259,7 @@ def _verify_approved(content: bytes, approval: Approval, project: Project, loade
         raise InputError(f"{issue.file}: 'approved:' stands there in an odd way; delete it, and approve again")
 
 
-def _replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of the file at ``path``, whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:

@@ -31,6 +31,7 @@ COMMANDS = {
     "resolve": "List the rows in doubt, and settle them by a relay's log or by hand.",
     "subscribers": "Import, add, list and remove subscribers.",
     "bounces": "Read what came back, and say what a mail means.",
+    "correct": "Say what was wrong in an issue, to those who got it.",
     "site": "Write the archive: pages, feeds and a search, as a static site.",
     "rehearse": "Practise a send with made-up people and a receiver that fails.",
     "doctor": "Examine the setting: configuration, store, relay, DNS.",

@@ -42,7 +42,7 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
     now = utc_now()
     digest = source_digest(project, loaded, compiled.images)
     with app.open_store(project, app.keys(project)) as store:
-        approval = approve_issue(project, loaded, by or _login_name(), now.astimezone(project.zone).date(), digest)
+        approval = approve_issue(project, loaded, by or login_name(), now.astimezone(project.zone).date(), digest)
         if store.sends.find_send(loaded.issue.slug):
             app.warn(f"{loaded.issue.slug} was frozen before; what was frozen then is what is sent")
         store.issues.record_approval(
@@ -80,7 +80,8 @@ def _shown(part: "Part") -> str:
     return "".join(piece if isinstance(piece, str) else f"{{{piece.field}}}" for piece in part)
 
 
-def _login_name() -> str:
+def login_name() -> str:
+    """Return who is logged in, for what people sign."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):

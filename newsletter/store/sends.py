@@ -65,6 +65,27 @@ class Sends:
             self._freeze(plan, send_id, to_micros(now))
             return self.load_send(send_id)
 
+    def count_readers(self, send_id: int, now: dt.datetime) -> tuple[int, int]:
+        """Return how many people a send was mailed to, doubtful ones too, and how many of them still want mail."""
+        row = self._database.row("count_readers", former=send_id, now=to_micros(now))
+        return (row[0], row[1]) if row else (0, 0)
+
+    def plan_correction(self, plan: SendPlan, former_id: int, now: dt.datetime) -> Send:
+        """Freeze as the audience whoever got the send ``former_id``, or may have, and still wants mail.
+
+        All get the edition under ``""``; the plan's lists do not count. The same issue and kind give the same send.
+        """
+        with self._database.transaction():
+            found = self.find_send(plan.issue, plan.kind)
+            if found is not None:
+                return found
+            micros = to_micros(now)
+            send_id = self._insert(plan, micros)
+            values = {"send": send_id, "former": former_id, "edition": plan.editions[""], "state": State.PENDING}
+            planned = self._database.change("freeze_readers", now=micros, **values)
+            self._database.change("set_planned", send=send_id, planned=planned)
+            return self.load_send(send_id)
+
     def find_send(self, issue: str, kind: str = "issue") -> Send | None:
         """Return the send of the issue, or None where none was planned."""
         row = self._database.row("find_send", issue=storable(issue), kind=kind)

@@ -51,6 +51,28 @@ SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.subscriber_id = m.subscriber_id)
  ORDER BY m.subscriber_id
 
+-- Whoever was mailed a send, or may have been, and still wants mail: the audience of its correction.
+-- name: count_readers
+SELECT COUNT(*),
+       COALESCE(SUM(CASE WHEN m.state = 'active' AND s.address IS NOT NULL AND s.paused_until <= :now
+                          AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
+                         THEN 1 ELSE 0 END), 0)
+  FROM deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+ WHERE d.send_id = :former AND d.state IN ('sent', 'in_doubt')
+
+-- name: freeze_readers
+INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, state, next_attempt_at, changed_at)
+SELECT :send, s.id, d.list_id, :edition, s.domain, :state, :now, :now
+  FROM deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+ WHERE d.send_id = :former AND d.state IN ('sent', 'in_doubt')
+   AND m.state = 'active' AND s.address IS NOT NULL AND s.paused_until <= :now
+   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
+ ORDER BY d.subscriber_id
+
 -- name: set_planned
 UPDATE sends SET planned = :planned WHERE id = :send
 

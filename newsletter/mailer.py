@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from newsletter.conformance import verify_message
+from newsletter.dkim import Signer
 from newsletter.errors import ProblemsError
 from newsletter.identity import SenderIdentity
 from newsletter.message import prepare_message
@@ -38,13 +39,15 @@ def send_proof(
     keys: Keys,
     connect: Callable[[], Connection],
     date: dt.datetime,
+    dkim: Signer | None = None,
 ) -> Mailed:
     """Mail ``edition`` to ``recipient`` as a proof: the headers of a real message, and a subject that is marked.
 
-    ``date`` is the aware instant of the mail. Raises ProblemsError where the message is not what a message must be,
-    InputError where it cannot be made for this address, RelayUnavailableError and ConfigError as ``connect`` does.
+    ``date`` is the aware instant of the mail; ``dkim`` signs it. Raises ProblemsError where the message is not what a
+    message must be, InputError where it cannot be made for this address, RelayUnavailableError and ConfigError as
+    ``connect`` does.
     """
-    prepared = prepare_message(edition, identity, keys, date=date, proof=True)
+    prepared = prepare_message(edition, identity, keys, date=date, proof=True, sign=dkim.at(date) if dkim else None)
     message = prepared.personalise(recipient)
     if problems := verify_message(message.content, domain=identity.domain):
         raise ProblemsError(problems)

@@ -7,8 +7,8 @@ Static text is checked once, when it is encoded; values are cleaned one by one; 
 Message-IDs come from the message key, which never rotates, so that they are the same on every attempt even when a token
 key is added in the middle of a send.
 
-Not here: SMTP, DKIM, the ledger; who the sender is (``identity``); the MIME structure (``parts``); whether the result
-is what a message must be (``conformance``).
+Not here: SMTP, the ledger; how a signature is made (``dkim``); who the sender is (``identity``); the MIME structure
+(``parts``); whether the result is what a message must be (``conformance``).
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import datetime as dt
 import html
 import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 
@@ -49,6 +49,9 @@ PROOF_MARK = "[Proof] "
 UNSUBSCRIBE_SUBJECT = "unsubscribe"
 """Subject of the mail that a ``mailto:`` unsubscribe link writes."""
 
+Sign = Callable[[Sequence[bytes]], bytes]
+"""Return the signatures of the message that these pieces make, as whole header fields (``dkim.PreparedSignature``)."""
+
 _NAME = Slot("name")
 _NOBODY = Recipient(0, 0, "")
 _ADDRESS_MAX = 254
@@ -66,7 +69,8 @@ class PreparedMessage:
     """Hold an edition's message with holes for what differs from recipient to recipient; ``prepare_message`` makes it.
 
     ``pieces`` are the bytes in order, empty where a hole is. ``token_indexes`` are those of the unsubscribe token in
-    the header, ``link_indexes`` those in quoted-printable; ``message_id_key`` is the send's own, 32 bytes.
+    the header, ``link_indexes`` those in quoted-printable; ``message_id_key`` is the send's own, 32 bytes. ``sign``
+    returns the fields that go before the pieces, once their holes are filled.
     """
 
     identity: SenderIdentity
@@ -79,6 +83,7 @@ class PreparedMessage:
     token_indexes: tuple[int, ...] = field(repr=False)
     link_indexes: tuple[int, ...] = field(repr=False)
     fills: tuple[Fill, ...] = field(repr=False)
+    sign: Sign | None = field(default=None, repr=False)
 
     def personalise(self, recipient: Recipient) -> Message:
         """Return the message for ``recipient``: envelope, Message-ID in its angle brackets and bytes, ever the same.
@@ -110,17 +115,27 @@ class PreparedMessage:
             for index in fill.indexes:
                 pieces[index] = block
         envelope = Envelope(tagged_address(self.identity.bounce_address, bounce_token), address)
+        if self.sign:
+            pieces.insert(0, self.sign(pieces))
         return Message(envelope, message_id, b"".join(pieces))
 
 
 def prepare_message(
-    edition: Edition, identity: SenderIdentity, keys: Keys, *, date: dt.datetime, send_id: int = 0, proof: bool = False
+    edition: Edition,
+    identity: SenderIdentity,
+    keys: Keys,
+    *,
+    date: dt.datetime,
+    send_id: int = 0,
+    proof: bool = False,
+    sign: Callable[[Sequence[bytes]], Sign] | None = None,
 ) -> PreparedMessage:
     """Encode everything of ``edition`` that is the same for all recipients.
 
     ``edition`` is frozen (has a digest). ``date`` is an aware instant, the send's own, so that every attempt has the
-    same bytes. ``proof`` marks the subject with ``[Proof]`` and gives links that unsubscribe nobody. Raises InputError
-    for text that no header or part may hold.
+    same bytes. ``proof`` marks the subject with ``[Proof]`` and gives links that unsubscribe nobody. ``sign`` prepares
+    signatures from the pieces that all messages share (``dkim.Signer.at``). Raises InputError for text that no header
+    or part may hold.
     """
     if not _DIGEST.fullmatch(edition.digest) or date.tzinfo is None:
         raise ValueError("prepare_message needs a frozen edition and an aware date")
@@ -137,6 +152,7 @@ def prepare_message(
         ),
         first_index=len(header),
     )
+    pieces = (*header, *body.pieces)
     return PreparedMessage(
         identity=identity,
         signer=Signer(keys),
@@ -144,10 +160,11 @@ def prepare_message(
         proof=proof,
         subject=subject,
         message_id_key=message_id_key(edition.digest, keys, send_id, date if proof else None),
-        pieces=(*header, *body.pieces),
+        pieces=pieces,
         token_indexes=tuple(range(_MESSAGE_ID + 2, len(header), 2)),
         link_indexes=body.token_indexes,
         fills=body.fills,
+        sign=sign(pieces) if sign else None,
     )
 
 

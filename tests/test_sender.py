@@ -182,7 +182,7 @@ def test_each_message_is_its_recipients_own(world, server):
 
 
 def test_more_rows_than_one_claim_takes(world, server, monkeypatch):
-    monkeypatch.setattr("newsletter.sender.BATCH", 3)
+    monkeypatch.setattr("newsletter.claims.BATCH", 3)
     world.plan(*people(10))
     assert world.run(server).account.sent == 10
     assert mailed(server) == Counter(people(10))

@@ -42,6 +42,7 @@ class Carrier:
         self._run = run
         self._line = line
         self._connection: Connection | None = None
+        self._via = ""
         self._carried = 0
         """Messages that the relay answered on this connection."""
         self._troubles_seen = 0
@@ -113,6 +114,7 @@ class Carrier:
             self._carried, self._troubles_seen = 0, line.troubles
             try:
                 self._connection = line.transport.connect()
+                self._via = f"{self._connection.peer or line.transport.name} #{self._run.number_connection()}"
             except RelayUnavailableError as error:
                 self._be_careful(str(error))
                 return None
@@ -148,7 +150,7 @@ class Carrier:
         """
         if self._next is None and not self._is_last():
             self._next = self._make_next(wait=False)
-        advance = self._run.marks.advance(self._answered, [delivery])
+        advance = self._run.marks.advance(self._answered, delivery, self._via)
         self._note(advance.unrecorded)
         return delivery.subscriber_id in advance.marked
 
@@ -162,7 +164,7 @@ class Carrier:
     def _record(self) -> None:
         """Make durable what was answered."""
         if self._answered:
-            self._note(self._run.marks.advance(self._answered, []).unrecorded)
+            self._note(self._run.marks.advance(self._answered).unrecorded)
 
     def _note(self, unrecorded: Sequence[Result]) -> None:
         results, self._answered = self._answered, []
@@ -202,7 +204,8 @@ class Carrier:
     def _result(self, delivery: Delivery, answer: Reply | Lost) -> Result:
         if isinstance(answer, Lost):
             retry_at = None if answer.in_doubt else self._again_at(delivery)
-            return Result(delivery, Outcome(Event.LOSE, About.CONNECTION), None, answer.in_doubt, retry_at)
+            lost = Outcome(Event.LOSE, About.CONNECTION)
+            return Result(delivery, lost, None, answer.in_doubt, retry_at, answer.reason)
         outcome, marked = classify(answer), answer.stage is Stage.DOT
         if outcome.about is not About.CONNECTION:
             return Result(delivery, outcome, answer, marked)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from newsletter.delivery import Delivery
 from newsletter.store import Advance, Result
 
-Commit = Callable[[Sequence[Result], Sequence[Delivery]], Advance]
-"""Record results and mark rows in one commit, as ``Ledger.advance_deliveries`` does."""
+Commit = Callable[[Sequence[Result], Sequence[Delivery], Sequence[str]], Advance]
+"""Record results and mark rows in one commit, as ``Ledger.advance_deliveries`` does; the texts say by what way."""
 
 
 class GroupCommit:
@@ -31,12 +31,13 @@ class GroupCommit:
         self._waiting: list[_Ticket] = []
         self._is_led = False
 
-    def advance(self, results: Sequence[Result], marks: Sequence[Delivery]) -> Advance:
-        """Record ``results`` and mark ``marks`` durably, with what others hand in; return what of both held.
+    def advance(self, results: Sequence[Result], mark: Delivery | None = None, via: str = "") -> Advance:
+        """Record ``results`` and mark ``mark`` durably, with what others hand in; return what held.
 
-        Raises StoreError where the commit failed; then no row of ``marks`` may have its dot.
+        ``via`` names the relay and the connection by which the marked row goes. Raises StoreError where the commit
+        failed; then its dot may not go.
         """
-        ticket = _Ticket(results, marks)
+        ticket = _Ticket(results, mark, via)
         with self._lock:
             self._waiting.append(ticket)
             leads, self._is_led = not self._is_led, True
@@ -63,11 +64,11 @@ class GroupCommit:
 
     def _serve(self, batch: "list[_Ticket]") -> None:
         results = [result for ticket in batch for result in ticket.results]
-        marks = [delivery for ticket in batch for delivery in ticket.marks]
+        marks = [(ticket.mark, ticket.via) for ticket in batch if ticket.mark]
         error: BaseException | None = None
         advance = Advance()
         try:
-            advance = self._commit(results, marks)
+            advance = self._commit(results, [mark for mark, _ in marks], [via for _, via in marks])
         except BaseException as caught:  # an interrupt too: nobody may be left waiting
             error = caught
         for ticket in batch:
@@ -77,11 +78,12 @@ class GroupCommit:
 class _Ticket:
     """Hold what one connection handed in, and what came of it; ``turn`` wakes it when it is served, or is to lead."""
 
-    __slots__ = ("advance", "error", "is_done", "marks", "results", "turn")
+    __slots__ = ("advance", "error", "is_done", "mark", "results", "turn", "via")
 
-    def __init__(self, results: Sequence[Result], marks: Sequence[Delivery]) -> None:
+    def __init__(self, results: Sequence[Result], mark: Delivery | None, via: str) -> None:
         self.results = results
-        self.marks = marks
+        self.mark = mark
+        self.via = via
         self.turn = threading.Lock()
         self.turn.acquire()
         self.is_done = False

@@ -117,7 +117,8 @@ class PreparedMessage:
         envelope = Envelope(tagged_address(self.identity.bounce_address, bounce_token), address)
         if self.sign:
             pieces.insert(0, self.sign(pieces))
-        return Message(envelope, message_id, b"".join(pieces))
+        # The encoding of text and values leaves no dot at the start of a line, and no field's name begins with one.
+        return Message(envelope, message_id, b"".join(pieces), is_dotless=True)
 
 
 def prepare_message(

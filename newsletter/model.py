@@ -301,11 +301,16 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Hold the RFC 5322 bytes for one recipient, CRLF line ends, dots not stuffed, and their envelope."""
+    """Hold the RFC 5322 bytes for one recipient, CRLF line ends, dots not stuffed, and their envelope.
+
+    ``is_dotless`` says that whoever made the content knows that no line of it starts with a dot, so that nobody needs
+    to look through it again.
+    """
 
     envelope: Envelope
     message_id: str
     content: bytes
+    is_dotless: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Any thread may call a ``Run``. Not here: the work of one connection (``carrier``
 """
 
 import datetime as dt
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +102,7 @@ class Run:
         self.marks = GroupCommit(self._advance)
         self.claims = self._make_claims()
         self._progress = progress
+        self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._brake = Brake(self.send.planned)
         self._prepared: dict[int, PreparedMessage] = {}
@@ -149,8 +151,13 @@ class Run:
     def _claim(self, limit: int) -> tuple[Delivery, ...]:
         return self.store.ledger.claim_deliveries(self.send_id, self.owner, limit, self.setup.clock())
 
-    def _advance(self, results: Sequence[Result], marks: Sequence[Delivery]) -> Advance:
-        return self.store.ledger.advance_deliveries(self.send_id, self.owner, results, marks, self.setup.clock())
+    def _advance(self, results: Sequence[Result], marks: Sequence[Delivery], vias: Sequence[str]) -> Advance:
+        now = self.setup.clock()
+        return self.store.ledger.advance_deliveries(self.send_id, self.owner, results, marks, now, via=vias)
+
+    def number_connection(self) -> int:
+        """Return the number of a connection that was opened, counted from 1."""
+        return next(self._numbers)
 
     def give_back(self, deliveries: Sequence[Delivery], at: dt.datetime | None = None) -> None:
         """Give claimed rows back to the ledger unsent, due at once or ``at`` an instant."""

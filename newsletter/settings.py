@@ -14,6 +14,7 @@ import msgspec
 
 from newsletter.amounts import parse_duration, parse_percent, parse_share
 from newsletter.model import SECTION_KINDS
+from newsletter.pace import parse_rate
 
 VERP_LOCAL_MAX = 15
 """Octets the local part of ``bounce_address`` may have: ``+`` and a token of 48 follow; 64 fit (RFC 5321 4.5.3.1.1)."""
@@ -101,13 +102,19 @@ class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class SendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Say how a send behaves: ``[send]``; ``""`` stands for no veto window, and for no canary.
+    """Say how a send behaves: ``[send]``; ``""`` stands for no veto window, no canary, no limit.
 
-    The editors are mailed what is frozen ``veto`` before its time. ``canary`` is the first share of the audience, a
-    percentage or a number; the rest follows ``canary_wait`` later, unless more than ``canary_refusals`` were refused.
+    ``connections`` are open at once, each for up to ``per_connection`` messages. ``rate`` is the relay's, ``domains``
+    has those of recipients' domains, ``"*"`` for every other one: texts like ``50/s``. The editors are mailed what is
+    frozen ``veto`` before its time. ``canary`` is the first share of the audience, a percentage or a number; the rest
+    follows ``canary_wait`` later, unless more than ``canary_refusals`` were refused.
     """
 
     doubt: Literal["resend", "hold"] = "resend"
+    connections: int = 4
+    per_connection: int = 1000
+    rate: str = ""
+    domains: dict[str, str] = {}
     veto: str = ""
     editors: tuple[str, ...] = ()
     canary: str = ""
@@ -173,6 +180,7 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield "smtp", "timeout", _range_problem(smtp.timeout, 1, 3600)
     yield "store", "url", _store_problem(config.store.url)
     yield from _send_problems(config.send)
+    yield from _pace_problems(config.send)
     yield from _monitoring_problems(config.monitoring)
     yield from _dkim_problems(config.dkim)
 
@@ -244,6 +252,24 @@ def _dkim_problems(dkim: DkimSection) -> Iterator[tuple[str, str, str]]:
     if dkim.valid_days and not DKIM_VALID_DAYS_MIN <= dkim.valid_days <= 3650:
         why = "a message may be tried for days, and wait for days at its relay"
         yield "dkim", "valid_days", f"{dkim.valid_days} does not fit; write {DKIM_VALID_DAYS_MIN} or more ({why}), or 0"
+
+
+def _pace_problems(send: SendSection) -> Iterator[tuple[str, str, str]]:
+    yield "send", "connections", _range_problem(send.connections, 1, 100)
+    yield "send", "per_connection", _range_problem(send.per_connection, 1, 1_000_000)
+    yield "send", "rate", _rate_problem(send.rate)
+    for name, rate in send.domains.items():
+        is_domain = name == "*" or re.fullmatch(rf"{_DNS_LABEL}(\.{_DNS_LABEL})+", name)
+        yield "send", "domains", "" if is_domain else f"{name!r} is no domain; write one like 'gmail.com', or '*'"
+        yield "send", "domains", f"{name}: {problem}" if (problem := _rate_problem(rate)) else ""
+
+
+def _rate_problem(rate: str) -> str:
+    try:
+        parse_rate(rate)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _range_problem(value: int, low: int, high: int, more: str = "") -> str:

@@ -70,9 +70,13 @@ Answer = Reply | Lost | Withheld
 
 
 class Connection:
-    """Hold one open connection to the relay; leaving its ``with`` block says QUIT and closes it."""
+    """Hold one open connection to the relay; leaving its ``with`` block says QUIT and closes it.
 
-    def __init__(self, wire: Wire, features: frozenset[str], dot_timeout: float) -> None:
+    ``peer`` names the relay as it was asked for, ``host:port``.
+    """
+
+    def __init__(self, wire: Wire, features: frozenset[str], dot_timeout: float, peer: str = "") -> None:
+        self.peer = peer
         self._wire = wire
         self._features = features
         self._pipelines = "pipelining" in features
@@ -256,7 +260,8 @@ def _check(message: Message) -> None:
         if _ADDRESS_STOPS.search(address) or len(address) > 254:
             raise InputError(f"{address!r} cannot stand in an SMTP envelope; correct the address")
     content = message.content
-    if not content.endswith(b"\r\n") or b"\n." in content or content.startswith(b"."):
+    has_dots = not message.is_dotless and (b"\n." in content or content.startswith(b"."))
+    if has_dots or not content.endswith(b"\r\n"):
         raise InputError(
             f"message {message.message_id}: it must end with CRLF, and no line may start with a dot;"
             " encode a leading dot as =2E"
@@ -304,7 +309,7 @@ class _Opening:
         except BaseException:
             wire.close()
             raise
-        return Connection(wire, features, dot_timeout)
+        return Connection(wire, features, dot_timeout, f"{self.section.host}:{self.port}")
 
     def unavailable(self, what: str) -> RelayUnavailableError:
         return RelayUnavailableError(f"{self.section.host}:{self.port}: {what}")

@@ -162,6 +162,8 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("send", "canary_refusals"): "2 %",
         ("monitoring", "textfile"): "newsletter.prom",
         ("monitoring", "ping"): "https://hc.example.org/ping",
+        ("send", "rate"): "50/s",
+        ("send", "domains"): '{"gmail.com" = "10/s", "*" = "600/min"}',
     }
     if (section, key) in special:
         return special[section, key]
@@ -183,8 +185,12 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
     name = f"NEWSLETTER_{section}__{field.encode_name}".upper()
     extra = {"NEWSLETTER_NEWSLETTER__URL": "https://news.example.org", "NEWSLETTER_SEND__EDITORS": "mark@example.org"}
     found = getattr(getattr(load(environ=extra | {name: value}).config, section), field.name)
-    tables = {"kinds": {"In brief": "brief"}, "keys": {"s2026": "dkim.pem"}}
-    tables |= {"editors": ("ann@example.org", "mark@example.org")}
+    tables = {
+        "kinds": {"In brief": "brief"},
+        "keys": {"s2026": "dkim.pem"},
+        "domains": {"gmail.com": "10/s", "*": "600/min"},
+        "editors": ("ann@example.org", "mark@example.org"),
+    }
     assert found == tables.get(field.name, int(value) if field.type is int else value)
     default = getattr(getattr(load(environ=extra if name not in extra else {}).config, section), field.name)
     assert found != default

@@ -44,7 +44,7 @@ def _run(app: App, project: "Project", now: dt.datetime, late: bool, as_json: bo
 
     keys = app.keys(project)
     with app.open_store(project, keys) as store, stop_on_signals() as stop:
-        round_ = _Round(app, store, shipment(project, store, keys, stop))
+        round_ = _Round(app, store, shipment(project, store, keys, stop, announce=app.warn))
         unfinished, held = find_unfinished(store, now, late)
         for words in held:
             round_.complain(words, FINDINGS)

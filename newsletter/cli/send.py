@@ -104,7 +104,7 @@ def _say_plan(app: App, project: "Project", frozen: "FrozenIssue", plan: "PlanRe
 
 def _send_proof(app: App, project: "Project", path: "Path", address: str, as_json: bool) -> int:
     from newsletter.addresses import parse_address
-    from newsletter.cli.sending import connector
+    from newsletter.cli.sending import connector, dkim_signer
     from newsletter.freezer import freeze_issue
     from newsletter.identity import identity_of
     from newsletter.mailer import send_proof
@@ -119,6 +119,7 @@ def _send_proof(app: App, project: "Project", path: "Path", address: str, as_jso
         keys=app.keys(project),
         connect=connector(project),
         date=utc_now(),
+        dkim=dkim_signer(project, app.warn),
     )
     if as_json:
         echo_json(_proof_json(frozen, recipient.address, mailed))
@@ -166,7 +167,7 @@ def _send_one(app: App, project: "Project", path: "Path", late: bool, as_json: b
         stop_on_signals() as stop,
         progress_bar(app, as_json) as progress,
     ):
-        report = send_issue(shipment(project, store, keys, stop, progress), path, utc_now(), late=late)
+        report = send_issue(shipment(project, store, keys, stop, progress, app.warn), path, utc_now(), late=late)
     if as_json:
         echo_json(report.as_json())
     else:

@@ -15,6 +15,7 @@ from newsletter.errors import InputError
 if TYPE_CHECKING:
     from newsletter.config import Project
     from newsletter.delivery import Account
+    from newsletter.dkim import Signer
     from newsletter.reports import SendReport
     from newsletter.sender import SenderSetup
     from newsletter.smtp import Connection
@@ -29,26 +30,50 @@ def shipment(
     keys: "Keys",
     stop: threading.Event,
     progress: "Callable[[Result], None] | None" = None,
+    announce: "Callable[[str], None] | None" = None,
 ) -> "Shipment":
-    """Return what the sends of one run share."""
+    """Return what the sends of one run share; ``announce`` is told what is odd about the keys that sign."""
     from newsletter.worker import Shipment
 
-    return Shipment(project, store, sender_setup(project, keys), stop, progress)
+    return Shipment(project, store, sender_setup(project, keys, announce), stop, progress)
 
 
-def sender_setup(project: "Project", keys: "Keys") -> "SenderSetup":
-    """Return what a run needs, from the configuration."""
+def sender_setup(project: "Project", keys: "Keys", announce: "Callable[[str], None] | None" = None) -> "SenderSetup":
+    """Return what a run needs, from the configuration; ``announce`` is told of weak keys."""
     from newsletter.identity import identity_of
-    from newsletter.sender import SenderSetup
+    from newsletter.pace import parse_rate
+    from newsletter.sender import SenderSetup, Transport
 
-    return SenderSetup(
-        identity=identity_of(project.config.newsletter),
-        keys=keys,
+    send, newsletter = project.config.send, project.config.newsletter
+    relay = Transport(
+        name="smtp",
         connect=connector(project),
-        clock=utc_now,
-        doubt=project.config.send.doubt,
-        postal_address=project.config.newsletter.postal_address,
+        connections=send.connections,
+        per_connection=send.per_connection,
+        rate=parse_rate(send.rate),
     )
+    rates = {domain.lower(): parse_rate(rate) for domain, rate in send.domains.items()}
+    return SenderSetup(
+        identity=identity_of(newsletter),
+        keys=keys,
+        transports=(relay,),
+        rates={domain: rate for domain, rate in rates.items() if rate},
+        dkim=dkim_signer(project, announce),
+        clock=utc_now,
+        doubt=send.doubt,
+        postal_address=newsletter.postal_address,
+    )
+
+
+def dkim_signer(project: "Project", announce: "Callable[[str], None] | None" = None) -> "Signer | None":
+    """Return what signs with the keys of ``[dkim]``, None without any; ``announce`` is told of weak ones."""
+    if not (project.config.dkim.keys or project.config.dkim.domain):
+        return None
+    from newsletter.dkimkeys import load_signer
+    from newsletter.identity import identity_of
+
+    domain = identity_of(project.config.newsletter).domain
+    return load_signer(project.config.dkim, project.root, from_domain=domain, announce=announce)
 
 
 @contextmanager

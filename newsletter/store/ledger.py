@@ -84,11 +84,12 @@ class Ledger:
         marks: Sequence[Delivery],
         now: dt.datetime,
         *,
-        via: str = "",
+        via: str | Sequence[str] = "",
     ) -> Advance:
         """Record ``results`` and mark ``marks`` in one commit, in that order.
 
-        ``via`` names the relay and the connection that the marked rows go by, for whoever looks for one in doubt.
+        ``via`` names the relay and the connection that the marked rows go by, one for all or one for each, for whoever
+        looks for one in doubt.
 
         ACCEPT takes a row to SENT; REFUSE to FAILED, with a suppression where the address is bad for good; LOSE to
         IN_DOUBT after the mark, to PENDING before it; DEFER to PENDING, due by ``delivery.next_attempt``, or on to
@@ -97,13 +98,17 @@ class Ledger:
         masked.
         """
         micros = to_micros(now)
+        ways = [via] * len(marks) if isinstance(via, str) else via
         with self._database.transaction():
             held = self._record(owner, results, now)
             if any(result.outcome.event in _REOPENING for result in results):
                 self._sweep(send_id, micros)
             touched = self._database.change_each(
                 f"mark_delivery@{State.CLAIMED}",
-                (_key(delivery) | {"owner": owner, "now": micros, "via": via or None} for delivery in marks),
+                (
+                    _key(delivery) | {"owner": owner, "now": micros, "via": by or None}
+                    for delivery, by in zip(marks, ways, strict=True)
+                ),
             )
         marked = frozenset(delivery.subscriber_id for delivery in itertools.compress(marks, touched))
         unrecorded = tuple(result for result, is_held in zip(results, held, strict=True) if not is_held)

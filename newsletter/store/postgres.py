@@ -136,6 +136,8 @@ class PostgresDatabase:
         All are sent before the first answer is awaited.
         """
         sets = list(parameters)
+        if not sets:
+            return []
         with self.transaction():
             if len(sets) < 2:
                 return [self._run(name, each).rowcount > 0 for each in sets]

@@ -97,9 +97,11 @@ class SqliteDatabase:
 
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
-        sql = self._queries[name]
+        sql, sets = self._queries[name], list(parameters)
+        if not sets:
+            return []
         with self.transaction():
-            return [self._connection.execute(sql, dict(one)).rowcount > 0 for one in parameters]
+            return [self._connection.execute(sql, dict(each)).rowcount > 0 for each in sets]
 
     def run_lock(self, owner: str) -> RunLock:
         """Return the lock on the file beside the store."""

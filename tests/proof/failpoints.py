@@ -109,7 +109,7 @@ def arm(points: Points) -> None:
 def _mark_nothing(ledger: Any) -> None:
     advance = ledger.advance_deliveries
 
-    def lie(self: Any, send_id: int, owner: str, results: Any, marks: Any, now: Any) -> Any:
+    def lie(self: Any, send_id: int, owner: str, results: Any, marks: Any, now: Any, **_: Any) -> Any:
         answer = advance(self, send_id, owner, results, (), now)
         return replace(answer, marked=frozenset(delivery.subscriber_id for delivery in marks))
 

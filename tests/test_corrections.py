@@ -37,9 +37,9 @@ def send(room: Newsroom, *addresses: str) -> None:
 
 def subjects(receiver: Receiver) -> list[tuple[str, str]]:
     found = []
-    for mail in receiver.mails:
+    for mail in receiver.messages:
         subject = re.search(rb"^Subject: (.*)\r$", mail.content, re.MULTILINE)
-        found.append((mail.recipient, subject[1].decode() if subject else ""))
+        found.append((mail.envelope.rcpt_to, subject[1].decode() if subject else ""))
     return sorted(found)
 
 
@@ -74,7 +74,7 @@ def test_those_who_got_the_first_text_get_the_correction_once(room, receiver):
         ("ann@example.org", "Correction: A crane fell"),
         ("cy@example.org", "A crane fell"),
     ]
-    mail = next(mail for mail in receiver.mails if b"Subject: Correction" in mail.content)
+    mail = next(mail for mail in receiver.messages if b"Subject: Correction" in mail.content)
     assert b"https://news.example.org/archive/2026-11-25" in mail.content
     assert b"<slightly>" in mail.content.partition(b"text/html")[0]
     assert b"&lt;slightly&gt;" in mail.content.partition(b"text/html")[2]
@@ -134,7 +134,7 @@ def test_where_nobody_is_left_the_note_stands_and_no_mail_goes(room, receiver):
     assert room.run("subscribers", "remove", "ann@example.org").code == 0
     assert_told(room.run("correct", SLUG, "--note", NOTE, "--yes", "--by", "kim"), 1, "no mail is needed")
     assert "nobody was hurt: one was" in (room.root / f"issues/{SLUG}.md").read_text()
-    assert len(receiver.mails) == 1
+    assert len(receiver.messages) == 1
 
 
 def test_odd_front_matter_is_left_as_it_is(room):

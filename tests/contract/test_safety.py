@@ -63,6 +63,9 @@ WRITES: dict[str, Callable] = {
     "sends.plan_send": lambda s, w: s.sends.plan_send(
         SendPlan(issue="next", list_ids=(1,), editions={"": 1}, source_digest="d"), NOW
     ),
+    "sends.plan_correction": lambda s, w: s.sends.plan_correction(
+        SendPlan(issue="next", list_ids=(), editions={"": 1}, source_digest="d", kind="correction-1"), w.sending, NOW
+    ),
     "sends.start_send": lambda s, w: s.sends.start_send(w.frozen, NOW),
     "sends.try_send": lambda s, w: s.sends.try_send(w.frozen, NOW),
     "sends.hold_send": lambda s, w: s.sends.hold_send(w.frozen, "x", NOW),
@@ -125,6 +128,7 @@ READS: dict[str, Callable] = {
     "editions.find_editions": lambda s, w: s.editions.find_editions("2026-11-25"),
     "issues.latest_approval": lambda s, w: s.issues.latest_approval("i"),
     "issues.load_issue_files": lambda s, w: s.issues.load_issue_files(),
+    "sends.count_readers": lambda s, w: s.sends.count_readers(w.sending, NOW),
     "sends.count_audience": lambda s, w: s.sends.count_audience((1,), NOW),
     "sends.find_send": lambda s, w: s.sends.find_send("2026-11-25"),
     "sends.load_send": lambda s, w: s.sends.load_send(w.sending),

@@ -6,7 +6,7 @@ import pytest
 
 from newsletter.delivery import SendState
 from newsletter.errors import NotAllowedError, StoreError
-from newsletter.store import NewSubscriber, SubscriptionState, SuppressionReason
+from newsletter.store import BY_OPERATOR, NewSubscriber, SendPlan, SubscriptionState, SuppressionReason
 from newsletter.store.sends import Sends, choose_edition
 
 from .conftest import NOW, OK, edition, later, result
@@ -51,6 +51,30 @@ def test_somebody_who_left_the_first_list_is_counted_on_the_second(world):
     world.store.subscribers.remove_subscriber(world.list_id, "ann@a.example", NOW)
     assert world.store.sends.count_audience((world.list_id, other), NOW) == 1
     assert world.plan(list_ids=(world.list_id, other)).planned == 1
+
+
+def test_a_correction_goes_to_whom_the_first_text_reached_or_may_have(world):
+    numbers = dict(zip("abcdefg", world.join(*"abcdefg"), strict=True))
+    send_id = world.sending()
+    rows = {row.subscriber_id: row for row in world.claim(send_id)}
+    marked = [rows[numbers[name]] for name in "abcdef"]
+    world.mark(send_id, marked)
+    world.record(send_id, *(result(row, "250 2.0.0 ok") for row in marked[:4]), result(marked[4], "550 5.1.1 no"))
+    world.store.ledger.recover_deliveries(send_id, {"me"}, NOW)  # f is in doubt, g was not tried
+    people = world.store.subscribers
+    people.remove_subscriber(world.list_id, "b@b.example", NOW)
+    people.suppress_address("c@c.example", SuppressionReason.COMPLAINT, NOW)
+    world.store.choices.pause_subscriber(numbers["d"], later(days=7), NOW, BY_OPERATOR)
+    world.join("late")
+    assert world.store.sends.count_readers(send_id, NOW) == (5, 2)
+    plan = SendPlan(
+        issue="2026-11-25", list_ids=(), editions={"": world.edition_id}, source_digest="d", kind="correction-1"
+    )
+    send = world.store.sends.plan_correction(plan, send_id, NOW)
+    assert (send.kind, send.planned) == ("correction-1", 2)
+    assert world.store.sends.plan_correction(plan, send_id, later(days=1)) == send
+    world.store.sends.start_send(send.send_id, NOW)
+    assert {row.subscriber_id for row in world.claim(send.send_id)} == {numbers["a"], numbers["f"]}
 
 
 def test_each_language_gets_its_edition(world):

@@ -56,6 +56,7 @@ from newsletter.store.records import (
 from newsletter.store.schema import latest_schema
 from newsletter.store.sends import Sends
 from newsletter.store.subscribers import Subscribers
+from newsletter.store.tallies import DomainTally, EditionTally, Pace, ReasonTally, ReplyTally, Tallies, Trouble
 
 if TYPE_CHECKING:
     from newsletter.store.postgres import PostgresDatabase
@@ -69,16 +70,21 @@ __all__ = [
     "Change",
     "Consent",
     "ConsentEvent",
+    "DomainTally",
     "DoubtfulRow",
+    "EditionTally",
     "Evidence",
     "Identity",
     "IssueFile",
     "LedgerRow",
     "NewSubscriber",
     "Notice",
+    "Pace",
     "Preferences",
     "QueuedMail",
+    "ReasonTally",
     "Recovery",
+    "ReplyTally",
     "Result",
     "RunLock",
     "Send",
@@ -90,6 +96,7 @@ __all__ = [
     "SubscriptionState",
     "Suppression",
     "SuppressionReason",
+    "Trouble",
     "Way",
     "find_store",
     "migrate_store",
@@ -113,6 +120,7 @@ class Store:
         self.ledger = Ledger(database)
         self.buckets = Buckets(database)
         self.outbox = Outbox(database, address_key)
+        self.tallies = Tallies(database)
 
     def __enter__(self) -> Self:
         return self

@@ -42,6 +42,12 @@ class Database(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """Open a transaction that writes; commit at the end of the block, roll back on any exception. May be nested."""
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let every query of the block see the same state, whatever others write meanwhile; nobody has to wait for it.
+
+        Nothing may be written in it.
+        """
+
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
 

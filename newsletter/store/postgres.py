@@ -113,6 +113,21 @@ class PostgresDatabase:
             finally:
                 self._is_writing = False
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every query of the block see the same state; inside a transaction, see what that sees."""
+        with self._lock, self._translated:
+            if self._is_writing:
+                yield
+                return
+            self._first(lambda: self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            self._is_writing = True  # as far as a new connection goes: that would show another state
+            try:
+                yield
+            finally:
+                self._is_writing = False
+                self._roll_back()
+
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
         with self._lock, self._translated:

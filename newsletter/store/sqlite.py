@@ -80,6 +80,19 @@ class SqliteDatabase:
                 self._roll_back()
                 raise
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every query of the block see the same state; inside a transaction, see what that sees."""
+        with self._lock, self._translated:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN DEFERRED")  # under WAL a reader neither waits nor makes wait
+            try:
+                yield
+            finally:
+                self._roll_back()
+
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
         with self._lock, self._translated:

@@ -28,7 +28,19 @@ from newsletter.store import (
 
 from .conftest import KEY, NOW, edition, later, result
 
-PARTS = ("subscribers", "choices", "editions", "issues", "sends", "openings", "ledger", "identity", "buckets", "outbox")
+PARTS = (
+    "subscribers",
+    "choices",
+    "editions",
+    "issues",
+    "sends",
+    "openings",
+    "ledger",
+    "identity",
+    "buckets",
+    "outbox",
+    "tallies",
+)
 FAY = NewSubscriber(address="fay@f.example")
 PAT = NewSubscriber(address="pat@p.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
@@ -143,6 +155,12 @@ READS: dict[str, Callable] = {
     "ledger.list_deliveries": lambda s, w: list(s.ledger.list_deliveries(w.sending)),
     "ledger.list_failures": lambda s, w: list(s.ledger.list_failures(w.sending)),
     "ledger.list_doubtful": lambda s, w: list(s.ledger.list_doubtful(w.sending)),
+    "tallies.pace": lambda s, w: s.tallies.pace(1, NOW),
+    "tallies.by_domain": lambda s, w: s.tallies.by_domain(1, 9),
+    "tallies.by_edition": lambda s, w: s.tallies.by_edition(1),
+    "tallies.by_reply": lambda s, w: s.tallies.by_reply(1, 9),
+    "tallies.by_reason": lambda s, w: s.tallies.by_reason(1, 9),
+    "tallies.latest_troubles": lambda s, w: s.tallies.latest_troubles(1, 9),
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),

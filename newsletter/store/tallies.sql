@@ -1,0 +1,57 @@
+-- Queries of tallies.py: what a report counts. Each reads the rows of one send once, and returns few: groups are counted
+-- by the database, and those that strangers can make many (domains, replies, reasons) are bounded. COUNT of a CASE, not
+-- SUM: its type is the same on both databases.
+
+-- name: tally_states
+SELECT state, COUNT(*), COUNT(CASE WHEN doubts > 0 THEN 1 END), MIN(changed_at), MAX(changed_at),
+       COUNT(CASE WHEN next_attempt_at > :now THEN 1 END), MAX(next_attempt_at)
+  FROM deliveries WHERE send_id = :send GROUP BY state
+
+-- name: count_sent_since
+SELECT COUNT(*) FROM deliveries WHERE send_id = :send AND state = 'sent' AND changed_at > :since
+
+-- name: best_minute
+SELECT MAX(sent)
+  FROM (SELECT COUNT(*) AS sent FROM deliveries WHERE send_id = :send AND state = 'sent'
+         GROUP BY changed_at / 60000000) AS minutes
+
+-- name: tally_domains
+SELECT domain, COUNT(*), COUNT(CASE WHEN state = 'sent' THEN 1 END), COUNT(CASE WHEN state = 'failed' THEN 1 END),
+       COUNT(CASE WHEN state = 'skipped' THEN 1 END), COUNT(CASE WHEN state = 'bounced' THEN 1 END),
+       COUNT(CASE WHEN state = 'in_doubt' THEN 1 END),
+       COUNT(CASE WHEN state IN ('pending', 'claimed', 'transmitting') THEN 1 END)
+  FROM deliveries WHERE send_id = :send GROUP BY domain ORDER BY COUNT(*) DESC, domain LIMIT :limit
+
+-- name: tally_editions
+SELECT e.id, e.language, e.variant, e.revision, e.digest, t.planned, t.sent, t.failed, t.skipped, t.bounced, t.in_doubt,
+       t.open
+  FROM (SELECT edition_id, COUNT(*) AS planned, COUNT(CASE WHEN state = 'sent' THEN 1 END) AS sent,
+               COUNT(CASE WHEN state = 'failed' THEN 1 END) AS failed,
+               COUNT(CASE WHEN state = 'skipped' THEN 1 END) AS skipped,
+               COUNT(CASE WHEN state = 'bounced' THEN 1 END) AS bounced,
+               COUNT(CASE WHEN state = 'in_doubt' THEN 1 END) AS in_doubt,
+               COUNT(CASE WHEN state IN ('pending', 'claimed', 'transmitting') THEN 1 END) AS open
+          FROM deliveries WHERE send_id = :send GROUP BY edition_id) AS t
+  JOIN editions e ON e.id = t.edition_id
+ ORDER BY t.planned DESC, e.id
+
+-- A row's last reply stands in it; that of a row which waits says why it waits.
+-- name: tally_replies
+SELECT code, enhanced, stage, COUNT(*), COUNT(CASE WHEN state IN ('pending', 'claimed', 'transmitting') THEN 1 END),
+       MAX(reply)
+  FROM deliveries WHERE send_id = :send AND code IS NOT NULL
+ GROUP BY code, enhanced, stage ORDER BY COUNT(*) DESC, code, enhanced, stage LIMIT :limit
+
+-- name: tally_reasons
+SELECT state, reason, COUNT(*)
+  FROM deliveries WHERE send_id = :send AND reason <> '' AND state IN ('failed', 'skipped', 'bounced')
+ GROUP BY state, reason ORDER BY COUNT(*) DESC, state, reason LIMIT :limit
+
+-- The log is walked backwards until it has enough: +send_id keeps SQLite from sorting all of the send's entries.
+-- name: latest_troubles
+SELECT a.at, a.event, s.address, d.domain, a.code, a.enhanced, a.reply, a.stage, a.reason
+  FROM attempts a
+  JOIN deliveries d ON d.send_id = a.send_id AND d.subscriber_id = a.subscriber_id
+  JOIN subscribers s ON s.id = a.subscriber_id
+ WHERE +a.send_id = :send AND a.event IN ('defer', 'refuse', 'lose', 'bounce')
+ ORDER BY a.id DESC LIMIT :limit

@@ -105,7 +105,7 @@ def test_refused_and_deferred_addresses_are_no_failure(approved, receiver):
     assert "next attempt at" in answer.out
     status = approved.run("status", SLUG)
     assert status.code == 0
-    assert "bob@example.org: 550 5.1.1 no such mailbox" in status.out
+    assert "bob@example.org  refused: there is no such mailbox (550 5.1.1 no such mailbox)" in status.out
     assert account(approved.run("status", SLUG, "--json")) == (3, 1, 1, 0, 0, 0, 1)
 
 
@@ -200,7 +200,7 @@ def test_status_of_every_issue(approved, receiver):
     assert approved.run("status").out == "nothing was sent yet\n"
     assert approved.run("status", "--json").json == {"format": 1, "sends": []}
     approved.run("send", SLUG, "--yes")
-    assert "3 planned = 3 sent" in approved.run("status").out
+    assert approved.run("status").out.splitlines()[1].split()[-7:] == ["3", "3", "0", "0", "0", "0", "0"]
     assert approved.run("status", "--json").json["sends"][0]["sent"] == 3
     assert approved.run("status", f"issues/{SLUG}.md").code == 0
 

@@ -28,6 +28,8 @@ COMMANDS = {
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "status": "Account for each recipient of a send.",
+    "pause": "Stop a send that is going on, until you let it go on.",
+    "cancel": "End a send for good.",
     "resolve": "List the rows in doubt, and settle them by a relay's log or by hand.",
     "subscribers": "Import, add, list and remove subscribers.",
     "bounces": "Read what came back, and say what a mail means.",

@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Really send; without it the plan is shown and nothing happens.")
 @click.option("--to", "proof_to", metavar="ADDRESS", help="Mail one proof, marked as such, to ADDRESS only.")
 @click.option("--due", is_flag=True, help="Send every approved issue whose time has come: what cron runs.")
+@click.option("--only-failed", is_flag=True, help="Send ISSUE again to those for whom it failed; with --yes, really.")
 @click.option("--late", is_flag=True, help="Send an issue although its time has passed.")
 @json_option
 @click.pass_obj
-def command(app: App, issue: str | None, yes: bool, proof_to: str | None, due: bool, late: bool, as_json: bool) -> int:
+def command(
+    app: App,
+    issue: str | None,
+    yes: bool,
+    proof_to: str | None,
+    due: bool,
+    only_failed: bool,
+    late: bool,
+    as_json: bool,
+) -> int:
     """Show the plan for sending ISSUE; with --yes, send it.
 
     A second run sends nothing twice: it goes on where the first one stopped.
@@ -34,6 +44,8 @@ def command(app: App, issue: str | None, yes: bool, proof_to: str | None, due: b
     is_proof = proof_to is not None
     if due == (issue is not None) or (due and (yes or is_proof)) or (yes and is_proof):
         raise click.UsageError("give one of: ISSUE, ISSUE --yes, ISSUE --to ADDRESS, --due")
+    if only_failed and (issue is None or is_proof):
+        raise click.UsageError("--only-failed goes with ISSUE or ISSUE --yes")
     if issue is None:
         return send_due(app, late, as_json)
     from newsletter.config import find_issue, placeholder_warning
@@ -44,6 +56,8 @@ def command(app: App, issue: str | None, yes: bool, proof_to: str | None, due: b
         app.warn(words)
     if proof_to is not None:
         return _send_proof(app, project, path, proof_to, as_json)
+    if only_failed and not _prepare_failed(app, project, issue, yes, as_json):
+        return DONE
     if yes:
         return _send_one(app, project, path, late, as_json)
     return _show_plan(app, project, path, as_json)
@@ -155,6 +169,18 @@ def _proof_json(frozen: "FrozenIssue", address: str, mailed: "Mailed") -> dict[s
 # ---------------------------------------------------------------------------------------------------------------------
 # The send
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _prepare_failed(app: App, project: "Project", issue: str, yes: bool, as_json: bool) -> bool:
+    """Take the failed rows back that may be mailed; without ``yes`` or such a row, show them, and return False."""
+    from newsletter.cli.again import show_failed, take_back_failed
+
+    count = take_back_failed(project, issue) if yes else 0
+    if count:
+        app.note(f"note: {count:,} failed rows are sent once more")
+    else:
+        show_failed(app, project, issue, as_json)
+    return count > 0
 
 
 def _send_one(app: App, project: "Project", path: "Path", late: bool, as_json: bool) -> int:

@@ -56,7 +56,16 @@ from newsletter.store.records import (
 from newsletter.store.schema import latest_schema
 from newsletter.store.sends import Sends
 from newsletter.store.subscribers import Subscribers
-from newsletter.store.tallies import DomainTally, EditionTally, Pace, ReasonTally, ReplyTally, Tallies, Trouble
+from newsletter.store.tallies import (
+    DomainTally,
+    EditionTally,
+    FailedTally,
+    Pace,
+    ReasonTally,
+    ReplyTally,
+    Tallies,
+    Trouble,
+)
 
 if TYPE_CHECKING:
     from newsletter.store.postgres import PostgresDatabase
@@ -74,6 +83,7 @@ __all__ = [
     "DoubtfulRow",
     "EditionTally",
     "Evidence",
+    "FailedTally",
     "Identity",
     "IssueFile",
     "LedgerRow",

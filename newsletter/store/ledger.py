@@ -199,7 +199,10 @@ class Ledger:
         return settled
 
     def resend_failed(self, send_id: int, now: dt.datetime) -> int:
-        """Take every failed row of the send back to pending, with fresh attempts; return how many."""
+        """Take the failed rows whose recipient may be mailed back to pending, with fresh attempts; return how many.
+
+        Whoever left, or is suppressed as an address that is bad for good, stays failed with the reason.
+        """
         micros = to_micros(now)
         with self._database.transaction():
             self._database.change("log_failed", send=send_id, now=micros)

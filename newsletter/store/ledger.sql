@@ -188,15 +188,27 @@ UPDATE deliveries SET state = {to}, next_attempt_at = :now, reason = :reason, ch
 UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
  WHERE send_id = :send AND subscriber_id = :subscriber AND state = {from}
 
+-- Of the failed rows, those whose recipient may be mailed: the others keep the reason why they failed.
 -- name: resend_failed
 -- move: RESEND from failed
 UPDATE deliveries SET state = {to}, attempts = 0, next_attempt_at = :now, changed_at = :now
  WHERE send_id = :send AND state = {from}
+   AND EXISTS (SELECT 1
+                 FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
+                WHERE m.list_id = deliveries.list_id AND m.subscriber_id = deliveries.subscriber_id
+                  AND m.state = 'active' AND s.address IS NOT NULL AND s.paused_until <= :now
+                  AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash))
 
 -- name: log_failed
 INSERT INTO attempts (send_id, subscriber_id, event, at, reason)
 SELECT send_id, subscriber_id, 'resend', :now, 'sent again because it had failed'
-  FROM deliveries WHERE send_id = :send AND state = 'failed'
+  FROM deliveries
+ WHERE send_id = :send AND state = 'failed'
+   AND EXISTS (SELECT 1
+                 FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
+                WHERE m.list_id = deliveries.list_id AND m.subscriber_id = deliveries.subscriber_id
+                  AND m.state = 'active' AND s.address IS NOT NULL AND s.paused_until <= :now
+                  AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash))
 
 -- name: bounce_delivery
 -- move: BOUNCE

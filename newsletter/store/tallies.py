@@ -48,6 +48,15 @@ class ReplyTally:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTally:
+    """Count failed rows by their last reply, None without one; the recipients of ``resendable`` ones may be mailed."""
+
+    reply: Reply | None
+    count: int
+    resendable: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReasonTally:
     """Count the rows that ended in ``state`` for this reason."""
 
@@ -138,6 +147,14 @@ class Tallies:
         rows = self._database.rows("tally_reasons", send=send_id, limit=limit)
         return tuple(ReasonTally(State(state), reason, count) for state, reason, count in rows)
 
+    def failed(self, send_id: int, now: dt.datetime) -> tuple[FailedTally, ...]:
+        """Return the failed rows by their last reply, and how many ``ledger.resend_failed`` would take back now."""
+        rows = self._database.rows("tally_failed", send=send_id, now=to_micros(now))
+        return tuple(
+            FailedTally(_reply(code, enhanced, text, stage), count, resendable)
+            for code, enhanced, stage, count, resendable, text in rows
+        )
+
     def latest_troubles(self, send_id: int, limit: int) -> tuple[Trouble, ...]:
         """Return the latest deferrals, refusals, losses and bounces of the log, the last one first."""
         return tuple(map(_trouble, self._database.rows("latest_troubles", send=send_id, limit=limit)))
@@ -152,5 +169,8 @@ class Tallies:
 
 def _trouble(row: Row) -> Trouble:
     at, event, address, domain, code, enhanced, text, stage, reason = row
-    reply = None if code is None else Reply(code, enhanced or "", text or "", Stage(stage))
-    return Trouble(from_micros(at), Event(event), address, domain, reply, reason)
+    return Trouble(from_micros(at), Event(event), address, domain, _reply(code, enhanced, text, stage), reason)
+
+
+def _reply(code: int | None, enhanced: str | None, text: str | None, stage: str) -> Reply | None:
+    return None if code is None else Reply(code, enhanced or "", text or "", Stage(stage))

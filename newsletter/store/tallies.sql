@@ -47,6 +47,19 @@ SELECT state, reason, COUNT(*)
   FROM deliveries WHERE send_id = :send AND reason <> '' AND state IN ('failed', 'skipped', 'bounced')
  GROUP BY state, reason ORDER BY COUNT(*) DESC, state, reason LIMIT :limit
 
+-- Whether a failed row's recipient may be mailed is asked as the mark asks it (ledger.sql).
+-- name: tally_failed
+SELECT d.code, d.enhanced, d.stage, COUNT(*),
+       COUNT(CASE WHEN s.address IS NOT NULL AND s.paused_until <= :now AND m.state = 'active' AND x.address_hash IS NULL
+                  THEN 1 END),
+       MAX(d.reply)
+  FROM deliveries d
+  JOIN subscribers s ON s.id = d.subscriber_id
+  LEFT JOIN subscriptions m ON m.list_id = d.list_id AND m.subscriber_id = d.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE d.send_id = :send AND d.state = 'failed'
+ GROUP BY d.code, d.enhanced, d.stage ORDER BY COUNT(*) DESC, d.code, d.enhanced, d.stage
+
 -- The log is walked backwards until it has enough: +send_id keeps SQLite from sorting all of the send's entries.
 -- name: latest_troubles
 SELECT a.at, a.event, s.address, d.domain, a.code, a.enhanced, a.reply, a.stage, a.reason

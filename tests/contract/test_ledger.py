@@ -401,6 +401,24 @@ def test_failed_rows_can_be_sent_again(world):
     assert (row.subscriber_id, row.attempts) == (ann.subscriber_id, 0)
 
 
+def test_a_failed_row_whose_recipient_may_not_be_mailed_stays_failed_with_its_reason(world):
+    send_id = world.sending("ann", "bob", "cyd", "dan")
+    ann, bob, cyd, dan = world.claim(send_id)
+    refusals = ((ann, "550 5.1.1 no"), (bob, "550 5.7.1 no"), (cyd, "550 5.7.1 no"), (dan, "552 5.2.2 full"))
+    world.record(send_id, *(result(row, line, marked=False) for row, line in refusals))
+    world.store.subscribers.remove_subscriber(world.list_id, "cyd@c.example", NOW)
+    counts = [(str(each.reply), each.count, each.resendable) for each in world.store.tallies.failed(send_id, NOW)]
+    assert counts == [("550 5.7.1 no", 2, 1), ("550 5.1.1 no", 1, 0), ("552 5.2.2 full", 1, 1)]
+    assert world.store.ledger.resend_failed(send_id, NOW) == 2
+    assert world.states(send_id) == ["failed", "pending", "failed", "pending"]
+    assert [str(row.reply) for row in world.store.ledger.list_deliveries(send_id, {State.FAILED})] == [
+        "550 5.1.1 no",
+        "550 5.7.1 no",
+    ]
+    events = [attempt.event for attempt in world.store.ledger.load_attempts(send_id, ann.subscriber_id)]
+    assert Event.RESEND not in events
+
+
 def test_resending_a_cancelled_send_mails_nobody(world):
     send_id = world.sending("ann")
     (ann,) = world.claim(send_id)

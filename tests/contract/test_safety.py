@@ -159,6 +159,7 @@ READS: dict[str, Callable] = {
     "tallies.by_domain": lambda s, w: s.tallies.by_domain(1, 9),
     "tallies.by_edition": lambda s, w: s.tallies.by_edition(1),
     "tallies.by_reply": lambda s, w: s.tallies.by_reply(1, 9),
+    "tallies.failed": lambda s, w: s.tallies.failed(1, NOW),
     "tallies.by_reason": lambda s, w: s.tallies.by_reason(1, 9),
     "tallies.latest_troubles": lambda s, w: s.tallies.latest_troubles(1, 9),
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),

@@ -297,7 +297,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def resend_failed(self):
-        rows = [row for row in self.rows if row.state is State.FAILED]
+        rows = [row for row in self.rows if row.state is State.FAILED and row.may_be_mailed]
         for row in rows:
             row.wait(self.now)
             row.attempts = 0

@@ -37,7 +37,7 @@ _CASES = {
     "help": ("newsletter --help", _SMALL),
     "send.store": ("send.py, {count} old issues, a store that knows their sends", _SMALL),
     "send.no-store": ("send.py, {count} old issues, no store", _SMALL),
-    "send.tomorrow": ("send.py, the same with a store, and one approved issue due tomorrow", None),
+    "send.tomorrow": ("send.py, the same with a store, and one approved issue due tomorrow", _SMALL),
     "build": ("newsletter build, the sample issue (18 articles)", _BUILD),
     "build.25": ("newsletter build, 25 illustrated articles", _BUILD),
 }

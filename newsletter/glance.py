@@ -1,8 +1,9 @@
 """Tell within milliseconds that nothing can be due: what cron asks every minute, before anything else is loaded.
 
 A glance may say "maybe" for nothing, which costs a full look (``worker.find_due``); it never says "nothing" where
-something is due. So whatever it cannot read is "maybe", and the full look says what is wrong. It imports no module of
-this package, since loading them would take longer than all that it does.
+something is due. So whatever it cannot read is "maybe", and the full look says what is wrong; what that look found out
+of a file's time and kept in the store is believed until the file changes. It imports no module of this package, since
+loading them would take longer than all that it does.
 """
 
 import datetime as dt
@@ -18,62 +19,89 @@ _SEND_AT = re.compile(rb"^send_at:[ \t]*[\"']?(\d{4})-(\d\d)-(\d\d)[ T]\d\d:\d\d
 _CLOSING = re.compile(rb"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _AT_REST = frozenset({"finished", "cancelled", "paused", "held"})
 """States of a send in which cron has nothing to do."""
+_EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(microseconds=1)
 _LONG_PAST, _FAR_OFF = dt.timedelta(days=10), dt.timedelta(days=2)
 
 
 def may_be_due(root: str, environ: Mapping[str, str], now: dt.datetime) -> bool:
     """Return False only where the newsletter in ``root`` has neither an issue nor a send to act on at ``now``."""
     try:
-        sends = _sends(root, environ)
-        if sends is None or any(state not in _AT_REST for state in sends.values()):
+        settings = _settings(root, environ)
+        kept = _kept(_sqlite_path(root, settings), settings["time_zone"], now)
+        if kept is None:
             return True
-        return any(_issues_near(root, sends, now))
+        sends, waiting = kept
+        if any(state not in _AT_REST for state in sends.values()):
+            return True
+        return any(_issues_near(root, sends, waiting, now))
     except (OSError, ValueError):
         return True
 
 
-def _sends(root: str, environ: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the state of each issue's send, or None where only the store itself can tell."""
-    path = _sqlite_path(root, environ)
+def _settings(root: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the two settings that count here: the store's URL and the newsletter's zone."""
+    import tomllib
+
+    with open(os.path.join(root, "newsletter.toml"), "rb") as file:  # noqa: PTH118, PTH123
+        content = tomllib.load(file)
+    found = {}
+    for section, key, default in (("store", "url", "sqlite:///newsletter.db"), ("newsletter", "time_zone", "UTC")):
+        table = content.get(section, {})
+        value = environ.get(f"NEWSLETTER_{section}__{key}".upper(), table.get(key) if isinstance(table, dict) else None)
+        found[key] = default if value is None else str(value)
+    return found
+
+
+def _sqlite_path(root: str, settings: Mapping[str, str]) -> str | None:
+    """Return the path of the store, None where only the store itself can tell."""
+    scheme, separator, path = settings["url"].partition(":///")
+    return os.path.join(root, path) if scheme == "sqlite" and separator else None  # noqa: PTH118
+
+
+def _kept(path: str | None, zone: str, now: dt.datetime) -> tuple[dict[str, str], dict[str, tuple[int, int]]] | None:
+    """Return what the store keeps: the state of each issue's send, and the files whose time is known and yet to come.
+
+    Of a file its time of change and its size; while these stay, so does its time. None where only the store can tell.
+    """
     if path is None:
         return None
     if not os.path.exists(path):  # noqa: PTH110 (pathlib would be one more module to load)
-        return {}
+        return {}, {}
     import sqlite3
 
+    # As the worker writes them: a JSON object whose first members these are.
+    verdict = f'{{"verdict": "timed", "zone": "{zone}", '
+    micros = (now - _EPOCH) // _MICROSECOND
     try:
         connection = sqlite3.connect(
             f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode=ro", uri=True, timeout=1
         )
         try:
-            return dict(connection.execute("SELECT issue, state FROM sends"))
+            sends = dict(connection.execute("SELECT issue, state FROM sends"))
+            files = connection.execute(
+                "SELECT name, mtime_ns, size FROM issue_files"
+                " WHERE (send_at IS NULL OR send_at > ?) AND substr(verdict, 1, ?) = ?",
+                (micros, len(verdict), verdict),
+            )
+            return sends, {name: (mtime_ns, size) for name, mtime_ns, size in files}
         finally:
             connection.close()
     except sqlite3.Error:
         return None
 
 
-def _sqlite_path(root: str, environ: Mapping[str, str]) -> str | None:
-    import tomllib
-
-    with open(os.path.join(root, "newsletter.toml"), "rb") as file:  # noqa: PTH118, PTH123
-        content = tomllib.load(file)
-    store = content.get("store", {})
-    url = environ.get("NEWSLETTER_STORE__URL", store.get("url") if isinstance(store, dict) else None)
-    scheme, separator, path = str("sqlite:///newsletter.db" if url is None else url).partition(":///")
-    if scheme != "sqlite" or not separator:
-        return None
-    return os.path.join(root, path)  # noqa: PTH118
-
-
-def _issues_near(root: str, sends: Collection[str], now: dt.datetime) -> Iterator[bool]:
-    """Tell for each issue that was not frozen yet whether its ``send_at`` is neither long past nor far off."""
+def _issues_near(
+    root: str, sends: Collection[str], waiting: Mapping[str, tuple[int, int]], now: dt.datetime
+) -> Iterator[bool]:
+    """Tell for each issue that was not frozen yet whether its ``send_at`` may have come."""
     folder = os.path.join(root, "issues")  # noqa: PTH118
     if not os.path.lexists(folder):
         return
     for entry in os.scandir(folder):
         if entry.name.endswith(".md") and entry.name.removesuffix(".md") not in sends and entry.is_file():
-            yield is_near(front_matter_of(entry.path), now)
+            status = entry.stat() if entry.name in waiting else None
+            if status is None or waiting[entry.name] != (status.st_mtime_ns, status.st_size):
+                yield is_near(front_matter_of(entry.path), now)
 
 
 def front_matter_of(path: str) -> bytes:

@@ -116,7 +116,9 @@ def test_glance_never_misses_an_issue(files, zone, offset, with_store, looked_be
             with open_store(project.store_url, address_key=KEY) as store:
                 if looked_before:
                     find_due(project, store, now - dt.timedelta(days=1))
+                says = may_be_due(str(room.root), {}, now)
                 found = find_due(project, store, now)
+                assert says or not found
         is_due = [path for path in sorted(project.issues_dir.iterdir()) if says_it_is_due(path, project, now)]
         assert may_be_due(str(room.root), {}, now) or not (found or is_due)
         assert set(is_due) <= {each.path for each in found}
@@ -209,6 +211,55 @@ def test_issue_with_a_send_at_rest_does_not_count(room):
     assert not glance(room)
 
 
+def looked_at(room: Newsroom, now: dt.datetime) -> None:
+    """Look in full, as cron does where something may be due, and keep what was found."""
+    project = load_project(room.root, room.environ)
+    with open_store(project.store_url, address_key=KEY) as store:
+        find_due(project, store, now)
+
+
+HOUR = dt.timedelta(hours=1)
+
+
+def test_a_time_that_is_known_counts_to_the_minute(room):
+    room.timed_issue("2026-11-25", NOON)
+    assert glance(room, NOON - 20 * HOUR)
+    looked_at(room, NOON - 20 * HOUR)
+    assert not glance(room, NOON - HOUR / 60)
+    assert glance(room, NOON)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda room: room.timed_issue("2026-11-25", NOON - HOUR),
+        lambda room: room.timed_issue("2026-11-26", NOON),
+        lambda room: room.write("newsletter.toml", CONFIG.replace("Europe/Paris", "Asia/Tokyo")),
+        lambda room: room.environ.update(NEWSLETTER_NEWSLETTER__TIME_ZONE="Asia/Tokyo"),
+    ],
+    ids=["file", "another file", "zone", "zone of the environment"],
+)
+def test_what_is_known_is_not_believed_after_a_change(room, change):
+    room.issue("2026-11-25", "send_at: 2026-11-25 12:00")
+    looked_at(room, NOON - 10 * HOUR)
+    assert not glance(room, NOON - 3 * HOUR)
+    change(room)
+    assert glance(room, NOON - 3 * HOUR, **room.environ)
+
+
+def test_a_broken_file_is_looked_at_until_it_is_mended(room):
+    room.issue("2026-11-25", "send_at: 2026-11-25 12:00", "subjct: x")
+    looked_at(room, NOON - 10 * HOUR)
+    assert glance(room, NOON - 9 * HOUR)
+
+
+def test_a_file_that_only_looks_timed_is_settled_by_one_look(room):
+    room.issue("2026-11-25", "author: no send_at yet")
+    assert glance(room)
+    looked_at(room, NOON)
+    assert not glance(room)
+
+
 @pytest.mark.parametrize("name", ["?odd#na%me.db", "a b.db"])
 def test_store_is_found_under_any_name(room, name):
     room.timed_issue("2026-11-25", NOON)
@@ -272,6 +323,14 @@ def loaded_by(room: Newsroom, *arguments: str) -> set[str]:
 
 def test_help_loads_no_heavy_library(room):
     assert not loaded_by(room, "--help").intersection(HEAVY)
+
+
+def test_an_issue_due_tomorrow_loads_no_heavy_library_after_one_look(room):
+    room.timed_issue("2026-11-25", dt.datetime.now(dt.UTC) + 20 * HOUR, f"approved: {'0' * 64} by mark 2026-11-20")
+    with open_store(f"sqlite:///{room.root}/newsletter.db", address_key=KEY):
+        pass
+    assert loaded_by(room, "send", "--due").intersection(HEAVY)
+    assert not loaded_by(room, "send", "--due").intersection(HEAVY)
 
 
 @pytest.mark.parametrize("kind", ["drafts", "long past", "long past and sent", "recent and sent"])

@@ -29,6 +29,7 @@ from newsletter.settings import (
     SmtpSection,
     StoreSection,
     ThemeSection,
+    WebSection,
     unusable_values,
 )
 
@@ -46,6 +47,7 @@ __all__ = [
     "SmtpSection",
     "StoreSection",
     "ThemeSection",
+    "WebSection",
     "find_issue",
     "is_reserved_slug",
     "is_slug",

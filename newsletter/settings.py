@@ -143,6 +143,27 @@ class DkimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     valid_days: int = 0
 
 
+class WebSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say how the web pages are served, and what they offer: ``[web]``.
+
+    ``proxies`` is how many reverse proxies stand before the server, each of which sets X-Forwarded-For. ``site`` is the
+    folder that ``newsletter site`` writes. ``lists`` and ``topics`` map what readers may choose to what they are shown;
+    the asks are those of an hour.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int = 8
+    proxies: int = 0
+    site: str = "site"
+    lists: dict[str, str] = {}
+    topics: dict[str, str] = {}
+    asks_per_client: int = 10
+    asks_per_hour: int = 600
+    wait_minutes: int = 10
+    confirm_hours: int = 168
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold a whole ``newsletter.toml``, one field a section."""
 
@@ -154,6 +175,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     send: SendSection = SendSection()
     dkim: DkimSection = DkimSection()
     monitoring: MonitoringSection = MonitoringSection()
+    web: WebSection = WebSection()
 
 
 def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -183,6 +205,7 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield from _pace_problems(config.send)
     yield from _monitoring_problems(config.monitoring)
     yield from _dkim_problems(config.dkim)
+    yield from _web_problems(config.web)
 
 
 def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
@@ -270,6 +293,23 @@ def _rate_problem(rate: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _web_problems(web: WebSection) -> Iterator[tuple[str, str, str]]:
+    yield "web", "host", "" if re.fullmatch(r"\S+", web.host) else f"{web.host!r} is no host"
+    for key, low, high in (
+        ("port", 1, 65535),
+        ("threads", 1, 256),
+        ("proxies", 0, 10),
+        ("asks_per_client", 1, 100_000),
+        ("asks_per_hour", 1, 1_000_000),
+        ("wait_minutes", 1, 1440),
+        ("confirm_hours", 1, 2160),
+    ):
+        yield "web", key, _range_problem(getattr(web, key), low, high)
+    for key in ("lists", "topics"):
+        for name, title in getattr(web, key).items():
+            yield "web", key, "" if name.strip() and title.strip() else f"{name!r}: write a name and what readers see"
 
 
 def _range_problem(value: int, low: int, high: int, more: str = "") -> str:

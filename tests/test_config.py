@@ -163,6 +163,8 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("monitoring", "textfile"): "newsletter.prom",
         ("monitoring", "ping"): "https://hc.example.org/ping",
         ("send", "rate"): "50/s",
+        ("web", "lists"): '{weekly = "Every week"}',
+        ("web", "topics"): '{retail = "Shops"}',
         ("send", "domains"): '{"gmail.com" = "10/s", "*" = "600/min"}',
     }
     if (section, key) in special:
@@ -188,6 +190,8 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
     tables = {
         "kinds": {"In brief": "brief"},
         "keys": {"s2026": "dkim.pem"},
+        "lists": {"weekly": "Every week"},
+        "topics": {"retail": "Shops"},
         "domains": {"gmail.com": "10/s", "*": "600/min"},
         "editors": ("ann@example.org", "mark@example.org"),
     }

@@ -194,7 +194,7 @@ def test_what_is_commented_out_are_the_defaults_and_all_of_them(tmp_path: Path) 
     (tmp_path / CONFIG_NAME).write_text(opened, encoding="utf-8")
     config = load_project(tmp_path, {}).config
     default = Config(newsletter=config.newsletter)
-    for name in ("theme", "smtp", "store", "send"):
+    for name in ("theme", "smtp", "store", "send", "web"):
         assert getattr(config, name) == getattr(default, name), name
         for key in getattr(default, name).__struct_encode_fields__:
             if (name, key) != ("smtp", "password"):  # a password never stands in the file

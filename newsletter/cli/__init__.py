@@ -34,6 +34,7 @@ COMMANDS = {
     "subscribers": "Import, add, list and remove subscribers.",
     "bounces": "Read what came back, and say what a mail means.",
     "correct": "Say what was wrong in an issue, to those who got it.",
+    "serve": "Serve the web pages: subscribe, confirm, preferences, unsubscribe, archive.",
     "site": "Write the archive: pages, feeds and a search, as a static site.",
     "rehearse": "Practise a send with made-up people and a receiver that fails.",
     "doctor": "Examine the setting: configuration, store, relay, DNS.",

@@ -29,6 +29,7 @@ from newsletter.settings import (
     SmtpSection,
     StoreSection,
     ThemeSection,
+    TransportSection,
     WebSection,
     unusable_values,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "SmtpSection",
     "StoreSection",
     "ThemeSection",
+    "TransportSection",
     "WebSection",
     "find_issue",
     "is_reserved_slug",
@@ -64,6 +66,8 @@ _SECRET = frozenset({"password"})
 """Keys whose value no message may show."""
 _TEXTS = tuple[str, ...]
 _TYPE_NAMES = {str: "text; put it in quotes", int: "whole number", _TEXTS: 'list of texts; write ["…", "…"]'}
+_TRANSPORTS = "transports"
+_SECTIONS = tuple(name for name in Config.__struct_fields__ if name != _TRANSPORTS)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -227,7 +231,7 @@ def _overlay(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[
         if not name.startswith(_ENVIRONMENT_PREFIX) or "__" not in name:
             continue
         section, _, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
-        if name != name.upper() or section not in Config.__struct_fields__ or key not in _keys(section):
+        if name != name.upper() or section not in _SECTIONS or key not in _keys(section):
             raise ConfigError(_unknown_variable(name, section))
         target = content.setdefault(section, {})
         if isinstance(target, dict):  # else the section itself is told
@@ -237,7 +241,7 @@ def _overlay(content: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[
 
 
 def _unknown_variable(name: str, section: str) -> str:
-    sections = Config.__struct_fields__
+    sections = _SECTIONS
     if section not in sections:
         return f"{name}: there is no section '{section}'; sections: {_listed(sections)}"
     valid = _listed(f"{_ENVIRONMENT_PREFIX}{section}__{key}".upper() for key in _keys(section))
@@ -296,6 +300,9 @@ def _refuse(problems: Iterable[str]) -> None:
 def _unknown_names(source: _Source) -> Iterator[str]:
     sections = Config.__struct_fields__
     for section, content in source.content.items():
+        if section == _TRANSPORTS:
+            yield from _unknown_in_transports(source, content)
+            continue
         if section not in sections:
             what = "section" if isinstance(content, dict) else "key"
             yield f"{source.path}: unknown {what} '{section}'{_guess(section, sections)} sections: {_listed(sections)}"
@@ -308,28 +315,41 @@ def _unknown_names(source: _Source) -> Iterator[str]:
                     yield f"{source.where(section)} unknown key '{key}'{_guess(key, keys)} valid keys: {_listed(keys)}"
 
 
+def _unknown_in_transports(source: _Source, content: Any) -> Iterator[str]:
+    where, keys = source.where(f"[{_TRANSPORTS}]"), TransportSection.__struct_encode_fields__
+    if not isinstance(content, list) or not all(isinstance(table, dict) for table in content):
+        yield f"{source.path}: '{_TRANSPORTS}' must be a list; write [[{_TRANSPORTS}]] and its keys below it, for each"
+        return
+    for number, table in enumerate(content, 1):
+        for key in table:
+            if key not in keys:
+                yield f"{where} {number}: unknown key '{key}'{_guess(key, keys)} valid keys: {_listed(keys)}"
+
+
 def _guess(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else ";"
 
 
 def _wrong_types(source: _Source) -> Iterator[str]:
-    for section in Config.__struct_fields__:
-        content = source.content.get(section, {})
-        struct = _struct_of(section)
-        for key in _keys(section):
-            if key in content:
-                problem = _type_problem(key, content[key], _type_of(section, key))
-            else:
-                name = struct.__struct_fields__[_keys(section).index(key)]
-                is_required = name in _required(struct)
-                problem = f'is missing; write {key} = "…"' if is_required else ""
-            if problem:
-                yield f"{source.where(section, key)} {problem}"
+    for section in _SECTIONS:
+        for key, problem in _wrong_in(_struct_of(section), source.content.get(section, {})):
+            yield f"{source.where(section, key)} {problem}"
+    for number, table in enumerate(source.content.get(_TRANSPORTS, ()), 1):
+        for key, problem in _wrong_in(TransportSection, table):
+            yield f"{source.where(f'[{_TRANSPORTS}]', f'{number}: {key}')} {problem}"
 
 
-def _required(struct: type[msgspec.Struct]) -> tuple[str, ...]:
-    return struct.__struct_fields__[: len(struct.__struct_fields__) - len(struct.__struct_defaults__)]
+def _wrong_in(struct: type[msgspec.Struct], content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each key of one table that is missing or of the wrong type, and what is wrong with it."""
+    for field in msgspec.structs.fields(struct):
+        key = field.encode_name
+        if key in content:
+            problem = _type_problem(key, content[key], field.type)
+        else:
+            problem = f'is missing; write {key} = "…"' if field.required else ""
+        if problem:
+            yield key, problem
 
 
 def _type_problem(key: str, value: Any, type_: Any) -> str:

@@ -56,7 +56,10 @@ def examine(patient: Patient) -> Iterator[Finding]:
     if patient.resolver is None:
         yield unchecked("relay", "the relay was not asked (--offline)")
     else:
-        yield from examine_relay(project.config.smtp, project.root, look, patient.clock())
+        yield from examine_relay(project.config.relays[0], project.root, look, patient.clock())
+        for relay in project.config.relays[1:]:
+            other = look_at_relay(relay, project.root, patient.clock)
+            yield from examine_relay(relay, project.root, other, patient.clock())
     if identity is not None:
         yield from _examine_names(patient, project, identity)
 
@@ -69,7 +72,7 @@ def _examine_store(patient: Patient, project: Project) -> Iterator[Finding]:
 
 
 def _look(patient: Patient, project: Project) -> RelayLook:
-    smtp = project.config.smtp
+    smtp = project.config.relays[0]
     if patient.resolver is None:
         return RelayLook(smtp.host, smtp.port)
     return look_at_relay(smtp, project.root, patient.clock)
@@ -84,7 +87,7 @@ def _examine_names(patient: Patient, project: Project, identity: SenderIdentity)
     names = MailNames(
         from_domain=identity.domain,
         return_path=identity.bounce_address,
-        relay_host=project.config.smtp.host,
+        relay_host=project.config.relays[0].host,
         sends_from=patient.sends_from,
         signed_by=signer.domain if signer else "",
         keys=signer.keys if signer else (),

@@ -6,7 +6,7 @@ Nothing here sends, prints or decides.
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from newsletter.delivery import Account
@@ -34,7 +34,8 @@ class SendReport:
     """Account for a send at the end of a run.
 
     ``recorded`` counts the results of this run; ``unrecorded`` are those whose row was no longer in its hands.
-    ``next_due_at`` is when the next open row is due, None without one.
+    ``next_due_at`` is when the next open row is due, None without one. ``carried`` counts for each transport the
+    messages that it answered.
     """
 
     send: Send
@@ -47,6 +48,7 @@ class SendReport:
     unrecorded: tuple[Result, ...]
     started_at: dt.datetime
     ended_at: dt.datetime
+    carried: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for ``--json``: the seven numbers of the account beside the rest."""
@@ -59,6 +61,7 @@ class SendReport:
             "next_due_at": self.next_due_at.isoformat() if self.next_due_at else None,
             "recorded": self.recorded,
             "recovered": {"released": self.recovery.released, "in_doubt": self.recovery.doubted},
+            "carried": dict(self.carried),
             "started_at": self.started_at.isoformat(),
             "ended_at": self.ended_at.isoformat(),
         }

@@ -275,6 +275,7 @@ class Run:
             unrecorded=tuple(self._unrecorded),
             started_at=self.started_at,
             ended_at=now,
+            carried={line.transport.name: line.carried for line in self.lines},
         )
 
     def _ending_of(self, send: Send) -> Ending:

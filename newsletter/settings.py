@@ -92,6 +92,19 @@ class SmtpSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     timeout: int = 60
 
 
+class TransportSection(SmtpSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say one of several relays, by the keys of ``[smtp]``, and which share of the mail it carries: ``[[transports]]``.
+
+    Of ``weight`` 3 and ``weight`` 1, the first carries three messages of four; ``rate`` bounds it, like ``50/s``.
+    """
+
+    name: str
+    weight: int = 1
+    connections: int = 4
+    per_connection: int = 1000
+    rate: str = ""
+
+
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Say where the list and the ledger are kept: ``[store]``; a relative SQLite path starts at the project.
 
@@ -174,6 +187,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     store: StoreSection = StoreSection()
     send: SendSection = SendSection()
     dkim: DkimSection = DkimSection()
+    transports: tuple[TransportSection, ...] = ()
+
+    @property
+    def relays(self) -> tuple[TransportSection, ...]:
+        """Return the relays that carry sends: those of ``[[transports]]``; without any, the one of ``[smtp]``."""
+        if self.transports:
+            return self.transports
+        own = {name: getattr(self.smtp, name) for name in SmtpSection.__struct_fields__}
+        own |= {name: getattr(self.send, name) for name in ("connections", "per_connection", "rate")}
+        return (TransportSection(name="smtp", **own),)
+
     monitoring: MonitoringSection = MonitoringSection()
     web: WebSection = WebSection()
 
@@ -197,12 +221,11 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "sections", "kinds", "" if kind in SECTION_KINDS else unknown
     yield "sections", "lead_max", _range_problem(config.sections.lead_max, 0, 1000)
     yield from _theme_problems(config.theme)
-    yield "smtp", "host", "" if re.fullmatch(r"\S+", smtp.host) else f"{smtp.host!r} is no host"
-    yield "smtp", "port", _range_problem(smtp.port, 0, 65535, "; 0 is the usual one")
-    yield "smtp", "timeout", _range_problem(smtp.timeout, 1, 3600)
+    yield from (("smtp", key, problem) for key, problem in _relay_problems(smtp))
     yield "store", "url", _store_problem(config.store.url)
     yield from _send_problems(config.send)
     yield from _pace_problems(config.send)
+    yield from _transport_problems(config)
     yield from _monitoring_problems(config.monitoring)
     yield from _dkim_problems(config.dkim)
     yield from _web_problems(config.web)
@@ -285,6 +308,27 @@ def _pace_problems(send: SendSection) -> Iterator[tuple[str, str, str]]:
         is_domain = name == "*" or re.fullmatch(rf"{_DNS_LABEL}(\.{_DNS_LABEL})+", name)
         yield "send", "domains", "" if is_domain else f"{name!r} is no domain; write one like 'gmail.com', or '*'"
         yield "send", "domains", f"{name}: {problem}" if (problem := _rate_problem(rate)) else ""
+
+
+def _relay_problems(relay: SmtpSection) -> Iterator[tuple[str, str]]:
+    yield "host", "" if re.fullmatch(r"\S+", relay.host) else f"{relay.host!r} is no host"
+    yield "port", _range_problem(relay.port, 0, 65535, "; 0 is the usual one")
+    yield "timeout", _range_problem(relay.timeout, 1, 3600)
+
+
+def _transport_problems(config: Config) -> Iterator[tuple[str, str, str]]:
+    section, names = "[transports]", [transport.name for transport in config.transports]
+    if names and config.smtp != SmtpSection():
+        yield section, "", "stands beside [smtp]; make that one of the transports, and remove [smtp]"
+    for transport in config.transports:
+        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", transport.name)
+        yield section, "name", "" if is_name else f"{transport.name!r} is no name; write letters and digits, like 'own'"
+        yield section, "name", f"{transport.name!r} stands twice" if names.count(transport.name) > 1 else ""
+        problems = [*_relay_problems(transport), ("rate", _rate_problem(transport.rate))]
+        problems.append(("weight", _range_problem(transport.weight, 1, 1000)))
+        problems.append(("connections", _range_problem(transport.connections, 1, 100)))
+        problems.append(("per_connection", _range_problem(transport.per_connection, 1, 1_000_000)))
+        yield from ((section, f"{transport.name}: {key}", problem) for key, problem in problems)
 
 
 def _rate_problem(rate: str) -> str:

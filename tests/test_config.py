@@ -177,7 +177,8 @@ def _sample_value(section: str, key: str, type_: object) -> str:
 
 
 def _every_key():
-    for section, struct in Config.__annotations__.items():
+    sections = {name: struct for name, struct in Config.__annotations__.items() if name != "transports"}
+    for section, struct in sections.items():
         yield from (pytest.param(section, field, id=f"{section}.{field.encode_name}") for field in fields(struct))
 
 
@@ -296,3 +297,59 @@ def test_slugs_are_listed_without_what_is_no_issue(project):
 def test_language_editions_are_reserved():
     assert is_reserved_slug("2026-11-25.zh")
     assert not is_reserved_slug("2026-11-25")
+
+
+# --- several transports ----------------------------------------------------------------------------------------------
+
+TWO = """
+[[transports]]
+name = "own"
+host = "mail.example.org"
+weight = 3
+rate = "50/s"
+connections = 2
+
+[[transports]]
+name = "provider"
+host = "smtp.example.net"
+security = "tls"
+"""
+
+
+def test_transports_are_the_relays(load):
+    own, provider = load(TWO).config.relays
+    assert (own.name, own.host, own.weight, own.rate, own.connections) == ("own", "mail.example.org", 3, "50/s", 2)
+    assert (provider.name, provider.security, provider.weight, provider.rate) == ("provider", "tls", 1, "")
+
+
+def test_smtp_alone_is_the_one_relay(load):
+    (relay,) = load('[smtp]\nhost = "mail.example.org"\n[send]\nrate = "10/s"\nconnections = 9\n').config.relays
+    assert (relay.name, relay.host, relay.rate, relay.connections) == ("smtp", "mail.example.org", "10/s", 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[transports]]\nhost = "x"\n', r"\[\[transports\]\] 1: name: is missing"),
+        ('[[transports]]\nname = "a"\nwait = 3\n', "1: unknown key 'wait'; did you mean 'weight'"),
+        ('[[transports]]\nname = "a"\nweight = "much"\n', r"1: weight: 'much' is no whole number"),
+        ('[[transports]]\nname = "a"\nrate = "fast"\n', "a: rate: 'fast' is no rate; write one like"),
+        ('[[transports]]\nname = "a"\nconnections = 0\n', "a: connections: 0 does not fit"),
+        ('[[transports]]\nname = "a b"\n', "'a b' is no name"),
+        ('[[transports]]\nname = "a"\n[[transports]]\nname = "a"\n', "'a' stands twice"),
+        ('[transports]\nname = "a"\n', r"write \[\[transports\]\] and its keys"),
+        (TWO + '[smtp]\nhost = "mail.example.org"\n', r"stands beside \[smtp\]"),
+        ('[send]\nrate = "50"\n', r"\[send\] rate: '50' is no rate"),
+        ('[send.domains]\n"gmail.com" = "1/d"\n', "gmail.com: '1/d' is no rate"),
+        ('[send.domains]\n"g m" = "1/s"\n', "'g m' is no domain"),
+        ("[send]\nconnections = 1000\n", "1000 does not fit"),
+    ],
+)
+def test_what_is_wrong_with_transports_and_rates_is_told(load, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load(text)
+
+
+def test_no_variable_names_a_transport(load):
+    with pytest.raises(ConfigError, match="there is no section 'transports'"):
+        load(environ={"NEWSLETTER_TRANSPORTS__NAME": "x"})

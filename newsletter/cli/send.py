@@ -95,7 +95,6 @@ def _account_of(plan: "PlanReport") -> "Account":
 def _say_plan(app: App, project: "Project", frozen: "FrozenIssue", plan: "PlanReport", change: str) -> None:
     from newsletter.cli.sending import equation
 
-    smtp = project.config.smtp
     app.say(f"issue      {plan.issue}" + ("" if frozen.approved else "  (NOT APPROVED as it stands)"))
     if change:
         app.say(f"           {change}")
@@ -103,7 +102,10 @@ def _say_plan(app: App, project: "Project", frozen: "FrozenIssue", plan: "PlanRe
     app.say(f"edition    {frozen.edition.digest[:12]}")
     app.say(f"send at    {in_zone(frozen.send_at, project)}")
     app.say(f"audience   {plan.audience:,} recipients")
-    app.say(f"relay      {smtp.host}, {smtp.security}")
+    relays = project.config.relays
+    for relay in relays:
+        share = f" ({relay.name}: {relay.weight} of {sum(each.weight for each in relays)})" if len(relays) > 1 else ""
+        app.say(f"relay      {relay.host}, {relay.security}{share}")
     if plan.send and plan.account:
         app.say(f"so far     {plan.send.state}: {equation(plan.account)}")
         if plan.send.source_digest != frozen.source_digest:

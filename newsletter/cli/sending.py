@@ -4,7 +4,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -43,20 +44,25 @@ def sender_setup(project: "Project", keys: "Keys", announce: "Callable[[str], No
     from newsletter.identity import identity_of
     from newsletter.pace import parse_rate
     from newsletter.sender import SenderSetup, Transport
+    from newsletter.smtp import open_transport
 
     send, newsletter = project.config.send, project.config.newsletter
-    relay = Transport(
-        name="smtp",
-        connect=connector(project),
-        connections=send.connections,
-        per_connection=send.per_connection,
-        rate=parse_rate(send.rate),
+    transports = (
+        Transport(
+            name=relay.name,
+            connect=partial(open_transport, relay, folder=project.root),
+            connections=relay.connections,
+            per_connection=relay.per_connection,
+            weight=relay.weight,
+            rate=parse_rate(relay.rate),
+        )
+        for relay in project.config.relays
     )
     rates = {domain.lower(): parse_rate(rate) for domain, rate in send.domains.items()}
     return SenderSetup(
         identity=identity_of(newsletter),
         keys=keys,
-        transports=(relay,),
+        transports=tuple(transports),
         rates={domain: rate for domain, rate in rates.items() if rate},
         dkim=dkim_signer(project, announce),
         clock=utc_now,
@@ -90,10 +96,18 @@ def known_send(project: "Project", issue: str) -> "Iterator[tuple[Store, Send]]"
 
 
 def connector(project: "Project") -> "Callable[[], Connection]":
-    """Return what opens a connection to the configured relay."""
+    """Return what opens a connection to the configured relay; of several, to the first that can be used now."""
+    from newsletter.errors import RelayUnavailableError
     from newsletter.smtp import open_transport
 
-    return lambda: open_transport(project.config.smtp, folder=project.root)
+    def connect() -> "Connection":
+        *others, last = project.config.relays
+        for relay in others:
+            with suppress(RelayUnavailableError):
+                return open_transport(relay, folder=project.root)
+        return open_transport(last, folder=project.root)
+
+    return connect
 
 
 @contextmanager
@@ -124,6 +138,9 @@ def say_report(app: App, report: "SendReport") -> None:
     """Print what a run came to."""
     app.say(f"{report.send.issue}: {report.ending}" + (f": {report.reason}" if report.reason else ""))
     app.say(f"  {equation(report.account)}")
+    if len(report.carried) > 1:
+        shares = ", ".join(f"{count:,} by {name}" for name, count in report.carried.items())
+        app.say(f"  answered in this run: {shares}")
     if report.next_due_at:
         app.say(
             f"  next attempt at {report.next_due_at:%Y-%m-%d %H:%M} UTC, by the next run of 'newsletter send --due'"

@@ -88,12 +88,14 @@ def _way(unsubscribe: str) -> str:
 
 
 def _examine_password(project: Project, environ: Mapping[str, str]) -> Iterator[Finding]:
-    smtp, why = project.config.smtp, "the folder belongs into a repository, and a password does not"
-    if smtp.password and not environ.get("NEWSLETTER_SMTP__PASSWORD"):
-        fix = "put it into a file of mode 0600 and name that in [smtp] password_file, or set NEWSLETTER_SMTP__PASSWORD"
-        yield warning("password", f"the relay's password stands in {CONFIG_NAME}", why, fix)
-    elif smtp.password_file:
-        yield from _examine_mode("password", project.root / smtp.password_file, "whoever has it can mail as you")
+    why = "the folder belongs into a repository, and a password does not"
+    for relay in project.config.relays:
+        if relay.password and (project.config.transports or not environ.get("NEWSLETTER_SMTP__PASSWORD")):
+            fix = "put it into a file of mode 0600 and name that in password_file"
+            fix += "" if project.config.transports else " of [smtp], or set NEWSLETTER_SMTP__PASSWORD"
+            yield warning("password", f"the relay's password stands in {CONFIG_NAME}", why, fix)
+        elif relay.password_file:
+            yield from _examine_mode("password", project.root / relay.password_file, "whoever has it can mail as you")
 
 
 def examine_secret(project: Project, *, has_store: bool) -> "tuple[Keys | None, list[Finding]]":

@@ -41,8 +41,8 @@ _ANYBODY = Recipient(subscriber_id=0, list_id=0, address="anybody@example.org")
 class SenderSetup:
     """Hold what a run needs beside the store.
 
-    ``connect`` opens a connection to the relay or raises RelayUnavailableError; there are up to ``connections`` of
-    them, each for up to ``per_connection`` messages. ``transports`` name several relays in place of these three.
+    ``connect`` opens a connection to the relay or raises RelayUnavailableError; a send has up to ``connections`` of
+    them, each for up to ``per_connection`` messages. Where there are ``transports``, they carry the send in its place.
     ``rates`` are those of recipients' domains, ``"*"`` that of every other one. ``clock`` returns an aware instant.
     ``doubt`` says what becomes of rows whose answer never came: sent once more, under the same Message-ID, or kept.
     ``dkim`` signs every message, where there is one.
@@ -50,8 +50,8 @@ class SenderSetup:
 
     identity: SenderIdentity
     keys: Keys
+    connect: Callable[[], Connection]
     clock: Callable[[], dt.datetime]
-    connect: Callable[[], Connection] | None = None
     connections: int = 1
     per_connection: int = PER_CONNECTION
     transports: tuple[Transport, ...] = ()
@@ -63,17 +63,10 @@ class SenderSetup:
 
     def lines(self) -> tuple[Line, ...]:
         """Return the transports as a run sees them, all well."""
-        transports = self.transports
-        if self.connect is not None:
-            own = Transport(
-                name="smtp",
-                connect=self.connect,
-                connections=self.connections,
-                per_connection=self.per_connection,
-            )
-            transports = (own, *transports)
-        if not transports:
-            raise ValueError("a run needs a transport")
+        own = Transport(
+            name="smtp", connect=self.connect, connections=self.connections, per_connection=self.per_connection
+        )
+        transports = self.transports or (own,)
         return tuple(Line(transport, self.reconnect_waits_s) for transport in transports)
 
 

@@ -55,7 +55,7 @@ def run(world, server, *, rate="", domains=None, stop=None, **changes):
     connect = world.setup(server).connect
     relay = Transport(name="relay", connect=connect, rate=parse_rate(rate))
     rates = {domain: parse_rate(text) for domain, text in (domains or {}).items()}
-    report = world.run(server, stop=stop, progress=progress, connect=None, transports=(relay,), rates=rates, **changes)
+    report = world.run(server, stop=stop, progress=progress, transports=(relay,), rates=rates, **changes)
     return report, instants, stop
 
 
@@ -80,7 +80,7 @@ def test_new_run_does_not_burst(world, server):
 
     connect = world.setup(server).connect
     relay = Transport(name="relay", connect=connect, rate=parse_rate("600/min"))
-    world.run(server, stop=stop, progress=end_soon, connect=None, transports=(relay,))
+    world.run(server, stop=stop, progress=end_soon, transports=(relay,))
     assert 9 <= len(server.dotted) <= 10
     assert world.store.buckets.load_buckets(world.clock())
     _, _, later = run(world, server, rate="600/min")
@@ -141,7 +141,7 @@ def test_several_connections_share_the_rate(world):
     world.clock.now = dt.datetime.now(dt.UTC)
     with SmtpServer() as server:
         relay = Transport(name="relay", connect=world.setup(server).connect, connections=3, rate=parse_rate("20/s"))
-        real = world.setup(server, connect=None, transports=(relay,))
+        real = world.setup(server, transports=(relay,))
         report = run_send(world.store, world.send_id, dataclasses.replace(real, clock=lambda: dt.datetime.now(dt.UTC)))
         assert report.account.sent == 20
 
@@ -176,7 +176,7 @@ def test_weights_share_the_messages(world):
     world.plan(*people(200))
     with SmtpServer() as big, SmtpServer() as small:
         transports = (relay_of(world, big, "big", weight=3), relay_of(world, small, "small", weight=1))
-        report = world.run(big, connect=None, transports=transports)
+        report = world.run(big, transports=transports)
         assert report.account.sent == 200
         assert 130 <= len(big.accepted) <= 170
         assert mailed(big) + mailed(small) == Counter(people(200))
@@ -188,7 +188,7 @@ def test_transport_that_is_down_gets_nothing_and_the_other_carries_all(world):
     with SmtpServer() as up, SmtpServer() as down:
         down.stop()
         transports = (relay_of(world, down, "down", weight=5), relay_of(world, up, "up"))
-        report = world.run(up, connect=None, transports=transports)
+        report = world.run(up, transports=transports)
         assert (report.ending, report.account.sent) == (Ending.FINISHED, 60)
         assert mailed(up) == Counter(people(60))
         assert {row.attempts for row in world.rows().values()} == {1}
@@ -201,7 +201,7 @@ def test_run_ends_when_every_transport_is_down_and_charges_nobody(world):
         one.stop()
         two.stop()
         transports = (relay_of(world, one, "one"), relay_of(world, two, "two"))
-        report = world.run(one, connect=None, transports=transports)
+        report = world.run(one, transports=transports)
     assert (report.ending, report.account.open) == (Ending.UNAVAILABLE, 10)
     assert {row.attempts for row in world.rows().values()} == {0}
 
@@ -211,7 +211,7 @@ def test_transport_that_puts_us_off_is_spared(world):
     with SmtpServer() as full, SmtpServer() as up:
         full.say("mail", "452 4.3.1 insufficient system storage", times=None)
         transports = (relay_of(world, full, "full"), relay_of(world, up, "up"))
-        report = world.run(up, connect=None, transports=transports)
+        report = world.run(up, transports=transports)
         assert sum(command.startswith("MAIL") for command in full.commands) <= 12
         assert report.account.sent >= 48
         assert report.ending is Ending.WAITING

@@ -62,6 +62,7 @@ def sender_setup(project: "Project", keys: "Keys", announce: "Callable[[str], No
     return SenderSetup(
         identity=identity_of(newsletter),
         keys=keys,
+        connect=connector(project),
         transports=tuple(transports),
         rates={domain: rate for domain, rate in rates.items() if rate},
         dkim=dkim_signer(project, announce),

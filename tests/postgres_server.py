@@ -162,7 +162,15 @@ def shared_server() -> Iterator[PostgresServer]:
         with (folder / "start").open("w") as start:
             fcntl.flock(start, fcntl.LOCK_EX)
             if not server.is_running:
-                keeper = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True)
+                # It outlives this process, and must not hold a pipe on whose end somebody waits.
+                with (folder / "keeper.log").open("w") as log:
+                    keeper = subprocess.Popen(
+                        [sys.executable, __file__, str(folder)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        text=True,
+                    )
                 assert keeper.stdout
                 answer = keeper.stdout.readline()
                 assert answer == "ready\n", f"PostgreSQL did not start: {answer}"

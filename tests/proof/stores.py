@@ -10,22 +10,6 @@ from typing import Any, Protocol
 from proof.scene import copy_sqlite
 
 KINDS = ("sqlite", "postgresql")
-_TABLES = (
-    "meta",
-    "lists",
-    "subscribers",
-    "subscriptions",
-    "suppressions",
-    "editions",
-    "approvals",
-    "sends",
-    "send_languages",
-    "deliveries",
-    "attempts",
-    "issue_files",
-    "buckets",
-)
-"""In an order in which they may be filled."""
 
 
 class Ground(Protocol):
@@ -60,20 +44,26 @@ class PostgresGround:
 
         self._url = url
         self._send_id = 0
+        self._tables: list[str] = []
         self._connection: Any = psycopg.connect(url, autocommit=True)
 
     def prepare(self, fill: Callable[[str], int]) -> None:
         self._send_id = fill(self._url)
         self._connection.execute("CREATE SCHEMA pattern")
-        for table in _TABLES:
+        found = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        self._tables = [name for (name,) in found]
+        for table in self._tables:
             self._connection.execute(f"CREATE TABLE pattern.{table} AS SELECT * FROM public.{table}")
 
     def fresh(self) -> tuple[str, int]:
-        copies = [f"DELETE FROM public.{table}" for table in reversed(_TABLES)]
+        copies = [f"DELETE FROM public.{table}" for table in self._tables]
         copies += [
-            f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE SELECT * FROM pattern.{table}" for table in _TABLES
+            f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE SELECT * FROM pattern.{table}"
+            for table in self._tables
         ]
-        self._connection.execute(f"BEGIN; {'; '.join(copies)}; COMMIT")
+        # As a replica the server leaves foreign keys alone, so that the order of the tables is no matter.
+        role = "SET LOCAL session_replication_role = replica"
+        self._connection.execute(f"BEGIN; {role}; {'; '.join(copies)}; COMMIT")
         return self._url, self._send_id
 
     def close(self) -> None:

@@ -274,6 +274,34 @@ def test_lock_of_a_run_whose_name_cannot_be_read(url):
         assert look_at(url)["lock", Level.OK].found == "a run is going on"
 
 
+def test_rows_that_a_dead_run_left(url, edition):
+    with open_store(url, address_key=SAMPLE_KEYS.address_key) as store:
+        send_id = plan(store, edition)
+        store.sends.start_send(send_id, NOW)
+        store.ledger.claim_deliveries(send_id, "host:1:then", 1, NOW)
+        finding = look_at(url)["lock", Level.WARNING]
+        assert "in the hands of host:1:then, and that run is dead" in finding.found
+        assert "newsletter resolve 2026-11-25" in finding.fix
+        with store.run_lock(owner_name(NOW)):
+            assert ("lock", Level.WARNING) not in look_at(url), "a run is at it"
+
+
+def test_rows_that_are_due_with_no_run_at_it(url, edition):
+    with open_store(url, address_key=SAMPLE_KEYS.address_key) as store:
+        send_id = plan(store, edition)
+        assert ("cron", Level.WARNING) not in look_at(url, now=NOW + dt.timedelta(days=1)), "nobody said when"
+        store.sends.start_send(send_id, NOW)
+        assert ("cron", Level.WARNING) not in look_at(url, now=NOW + dt.timedelta(minutes=15))
+        late = NOW + dt.timedelta(minutes=16)
+        finding = look_at(url, now=late)["cron", Level.WARNING]
+        assert finding.found == "2026-11-25: due since 2026-11-25 08:00 UTC, and no run is at it"
+        assert "newsletter send --due" in finding.fix
+        with store.run_lock(owner_name(NOW)):
+            assert ("cron", Level.WARNING) not in look_at(url, now=late)
+        store.sends.pause_send(send_id, "stop", NOW)
+        assert ("cron", Level.WARNING) not in look_at(url, now=late), "an operator stopped it"
+
+
 def test_disk_that_is_nearly_full(url, monkeypatch):
     usage = shutil.disk_usage("/")
     for free, level in ((10_000_000, Level.ERROR), (100_000_000, Level.WARNING), (10**10, Level.OK)):

@@ -6,7 +6,6 @@ What only one kind of store can tell is asked beside the common interface: the f
 
 import contextlib
 import datetime as dt
-import re
 import shutil
 import sqlite3
 import stat
@@ -17,16 +16,15 @@ from urllib.parse import quote
 
 from newsletter.delivery import Account, SendState
 from newsletter.diagnosis import Finding, broken, error, ok, unchecked, warning
-from newsletter.errors import BusyError, ConfigError, StoreError
-from newsletter.store import Store, SubscriptionState, find_store, owner_name
+from newsletter.errors import ConfigError, StoreError
+from newsletter.examine.runs import examine_runs
+from newsletter.store import Store, SubscriptionState, find_store
 from newsletter.store.schema import latest_schema
 from newsletter.tokens import Keys
 
 _ROW_BYTES, _FLOOR_BYTES = 1000, 20_000_000
 """Room that a send takes: for each recipient in the ledger, its log and the write-ahead log, and in any case."""
-_LONG = dt.timedelta(hours=24)
 _MISTAKES_SHOWN = 3
-_OWNER = re.compile(r"\(([^\s()]+):(\d+):(\d{4}-\d\d-\d\dT\d\d:\d\d)")
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DURABLE = ("fsync", "full_page_writes")
 _RESTORE = "stop cron, keep the damaged files, and restore the latest backup (docs/operating.md)"
@@ -35,7 +33,6 @@ _WHY_DURABLE = "a mark that a power cut takes back is a second mail"
 _WHY_SCHEMA = "a store of another version cannot be read as it is"
 _WHY_KEY = "under another key nobody is found by address, and whoever left could be mailed again"
 _WHY_LEDGER = "planned = sent + failed + skipped + bounced + in doubt + open, or somebody was lost"
-_WHY_LOCK = "one run sends at a time; the others end at once"
 _WHY_DISK = "where the disk is full nothing is marked, so nothing is sent"
 
 
@@ -102,7 +99,7 @@ def examine_store(room: Room, keys: Keys | None, now: dt.datetime) -> Iterator[F
                 yield ok("schema", f"{latest_schema()}, the one of this version", _WHY_SCHEMA)
                 yield from _examine_rights(store, keys)
                 yield from _examine_ledger(store)
-                yield _examine_lock(store, now)
+                yield from examine_runs(store, now)
                 audience = _count_audience(store)
     except (StoreError, ConfigError) as trouble:
         yield broken("store", trouble, _WHY_STORE)
@@ -224,25 +221,6 @@ def _examine_ledger(store: Store) -> Iterator[Finding]:
 
 def _counted(account: Account) -> int:
     return sum(account.as_json().values()) - account.planned
-
-
-def _examine_lock(store: Store, now: dt.datetime) -> Finding:
-    """Return whether a run is going on, and since when; the lock is taken for a moment to find out."""
-    try:
-        with store.run_lock(owner_name(now)):
-            return ok("lock", "no run is going on", _WHY_LOCK)
-    except BusyError as busy:
-        owner = _OWNER.search(str(busy))
-    if owner is None:
-        return ok("lock", "a run is going on", _WHY_LOCK)
-    host, number, since = owner[1], owner[2], dt.datetime.fromisoformat(f"{owner[3]}+00:00")
-    found = f"a run is going on: process {number} on {host}, since {since:%Y-%m-%d %H:%M} UTC"
-    if now - since <= _LONG:
-        return ok("lock", found, _WHY_LOCK)
-    fix = (
-        f"newsletter status tells whether it gets on; where it does not, kill {number} on {host}: the next run goes on"
-    )
-    return warning("lock", f"{found}, {(now - since).days} days", _WHY_LOCK, fix)
 
 
 def _count_audience(store: Store) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from newsletter.config import Project
 from newsletter.delivery import Account, Event, SendState, State
+from newsletter.dkim import Signer
 from newsletter.faults import Fault, deal_faults, make_people
 from newsletter.freezer import FrozenIssue, freeze_issue
 from newsletter.identity import identity_of
@@ -41,11 +42,15 @@ _RUNS_MAX = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Say what to rehearse: with how many people, which share of them meets a fault, and the seed that deals these."""
+    """Say what to rehearse: with how many people, which share of them meets a fault, and the seed that deals these.
+
+    ``dkim`` signs the messages as it does those of a real send, where there is one.
+    """
 
     recipients: int = 2000
     share: Fraction = Fraction(1, 20)
     seed: int = 1
+    dkim: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,13 @@ class Comparison:
     """Hold the ledger against what the receiver took: ``taken`` messages, for ``people``.
 
     ``missed`` are called sent, and nothing was taken for them. ``unowned`` are called failed or skipped without a
-    doubt, and something was. ``strangers`` are in no row at all.
+    doubt, and something was. ``strangers`` are in no row at all. Of the rows in doubt, something was taken for
+    ``doubtful_taken``: what no sender can know.
     """
 
     taken: int
     people: int
+    doubtful_taken: int
     repeated: tuple[Repeated, ...]
     missed: tuple[str, ...]
     unowned: tuple[str, ...]
@@ -120,6 +127,7 @@ class Rehearsal:
     is_finished: bool
     seconds: float
     lasted: dt.timedelta
+    connections: int
 
     @property
     def holds(self) -> bool:
@@ -241,6 +249,9 @@ class _Stage:
             identity=identity_of(config.newsletter),
             keys=self._keys,
             connect=lambda: open_transport(receiver.section),
+            connections=config.send.connections,
+            per_connection=config.send.per_connection,
+            dkim=self._play.dkim,
             clock=self._clock,
             doubt=config.send.doubt,
             postal_address=config.newsletter.postal_address,
@@ -293,6 +304,7 @@ class _Stage:
             is_finished=report.send.state is SendState.FINISHED,
             seconds=seconds,
             lasted=self._clock.elapsed,
+            connections=self._project.config.send.connections,
         )
 
 
@@ -302,6 +314,7 @@ def compare(rows: tuple[LedgerRow, ...], taken: Mapping[str, list[Taken]]) -> Co
     return Comparison(
         taken=sum(len(messages) for messages in taken.values()),
         people=len(taken),
+        doubtful_taken=sum(row.state is State.IN_DOUBT and row.address in taken for row in rows),
         repeated=tuple(_repeated(by_address, taken)),
         missed=tuple(row.address or "" for row in rows if row.state is State.SENT and row.address not in taken),
         unowned=tuple(

@@ -47,13 +47,13 @@ def command(app: App, issue: str, recipients: int, share: "Fraction", seed: int,
     against what the receiver really took. The exit code is 0 where nobody was missed, and nobody mailed twice but
     those who are named.
     """
-    from newsletter.cli.sending import progress_bar, stop_on_signals
+    from newsletter.cli.sending import dkim_signer, progress_bar, stop_on_signals
     from newsletter.config import find_issue
     from newsletter.rehearsal import Play, rehearse
 
     project = app.project()
     path = find_issue(project, issue)
-    play = Play(recipients=recipients, share=share, seed=seed)
+    play = Play(recipients=recipients, share=share, seed=seed, dkim=dkim_signer(project, app.warn))
     with stop_on_signals() as stop, progress_bar(app, as_json) as progress:
         done = rehearse(project, path, play, utc_now, stop=stop, progress=progress)
     if as_json:
@@ -98,7 +98,8 @@ def _ends(done: "Rehearsal", fault: "Fault") -> str:
 
 def _runs(done: "Rehearsal") -> Iterator[str]:
     runs = done.runs
-    yield f"What the sender did in {len(runs)} runs over {_span(done.lasted)} h, as if cron came every 5 minutes"
+    lasted = f"in {len(runs)} runs over {_span(done.lasted)} h, as if cron came every 5 minutes"
+    yield f"What the sender did over {_counted(done.connections, 'connection')}, {lasted}"
     yield f"  {'run':>5}  {'at':<12}{'answered':>9}{'open':>8}  ended"
     first, rest = runs[:_RUNS_SHOWN], runs[_RUNS_SHOWN:]
     for number, run in enumerate(first, 1):
@@ -107,6 +108,10 @@ def _runs(done: "Rehearsal") -> Iterator[str]:
         yield f"  {'…':>5}  {f'{len(rest) - 1} more':<12}{sum(run.recorded for run in rest[:-1]):>9,}"
     if rest:
         yield _run(len(runs), rest[-1])
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _run(number: int, run: "Run") -> str:
@@ -148,7 +153,7 @@ def _account(done: "Rehearsal", doubt: str) -> Iterator[str]:
 
 def _comparison(done: "Rehearsal") -> Iterator[str]:
     found, sent = done.comparison, done.account.sent
-    names = f"{len(found.repeated):,} who are named below" if found.repeated else "nobody"
+    but = f" but {len(found.repeated):,} who are named below" if found.repeated else ""
     yield "Held against what the receiver really has"
     for holds, words, names_of in (
         (
@@ -156,7 +161,7 @@ def _comparison(done: "Rehearsal") -> Iterator[str]:
             f"nobody is missed: it has mail for each of the {sent:,} that the ledger calls sent",
             found.missed,
         ),
-        (not found.unnamed, f"nobody was mailed twice but {names}", tuple(each.address for each in found.unnamed)),
+        (not found.unnamed, f"nobody was mailed twice{but}", tuple(each.address for each in found.unnamed)),
         (not found.unowned, "nobody was mailed whom the ledger calls failed", found.unowned),
         (not found.strangers, "nobody was mailed who is in no row", found.strangers),
         (done.account.closes and done.is_finished, "the account closes, and no row is left open", ()),
@@ -164,6 +169,9 @@ def _comparison(done: "Rehearsal") -> Iterator[str]:
         yield f"  {'yes' if holds else 'NO':<5}{words}" + (
             f": not so for {', '.join(names_of[:_NAMES_SHOWN])}" if names_of else ""
         )
+    if done.account.in_doubt:
+        of, have = done.account.in_doubt, found.doubtful_taken
+        yield f"  of the {of:,} in doubt, {have:,} have their mail and {of - have:,} have not: no sender can know which"
     yield f"  {found.taken:,} messages in {done.seconds:.1f} s, {found.taken / max(done.seconds, 0.001):,.0f} a second"
     if found.repeated:
         yield ""
@@ -206,7 +214,9 @@ def _as_json(done: "Rehearsal") -> dict[str, Any]:
         },
         "answers": dict(done.answers),
         "suppressed": done.suppressed,
+        "connections": done.connections,
         "taken": found.taken,
+        "doubtful_taken": found.doubtful_taken,
         "people": found.people,
         "twice": [
             {"address": each.address, "message_id": each.message_id, "times": each.times, "named": each.is_named}

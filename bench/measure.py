@@ -198,7 +198,7 @@ def newsletter_command() -> list[str]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def time_figure(name: str, text: str, samples: Samples) -> Figure:
+def time_figure(name: str, text: str, samples: Samples, target: Target | None = None) -> Figure:
     """Return a figure for the time that one side takes."""
     return Figure(
         name=name,
@@ -207,6 +207,7 @@ def time_figure(name: str, text: str, samples: Samples) -> Figure:
         unit="s",
         user=samples.user_s,
         best=samples.best_s,
+        target=target,
         details=samples.as_json(),
     )
 

@@ -6,13 +6,15 @@ The receiver is another process, whose memory does not count; it takes messages 
 
 import datetime as dt
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from corpus import illustrated_issue, make_project
 from measure import Figure, Report, clean_environ, newsletter_command, output_of
@@ -25,11 +27,17 @@ _PEAK = str(Path(__file__).with_name("peak.py"))
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Hold what one command printed, and its peak of memory and that of its largest child, in bytes."""
+    """Hold what one command printed, its peak of memory and that of its largest child, in bytes.
+
+    ``together`` is the most that it and its children had at one time, as looked at every few milliseconds, and 0 where
+    the system does not tell; memory that they share counts for each of them. ``planning_s`` are seconds of planning.
+    """
 
     said: str
     own: int
     children: int
+    together: int = 0
+    planning_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -129,9 +137,55 @@ def _query(project: Project, sql: str) -> Any:
 def run_at_peak(project: Project, folder: Path, arguments: list[str], environ: dict[str, str] | None = None) -> Peak:
     """Run one command of the newsletter in a fresh process, and return what it printed and its peak."""
     note = folder / "peak"
-    said = output_of([sys.executable, _PEAK, str(note), "--project", str(project.root), *arguments], folder, environ)
-    own, children = note.read_text(encoding="ascii").split()
-    return Peak(said, int(own) * 1024, int(children) * 1024)
+    command = [sys.executable, _PEAK, str(note), "--project", str(project.root), *arguments]
+    with Watch() as watch:
+        said = output_of(command, folder, environ)
+    own, children, planning_s = note.read_text(encoding="ascii").split()
+    return Peak(said, int(own) * 1024, int(children) * 1024, watch.most, float(planning_s))
+
+
+class Watch:
+    """Look again and again, while the block lasts, at how much memory the children of this process have in all."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._before = {pid for pid, _ in descendants(os.getpid())}
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(0.02):
+            found = [each for each in descendants(os.getpid()) if each[0] not in self._before]
+            self.most = max(self.most, sum(resident_bytes(pid, parent) for pid, parent in found))
+
+
+def descendants(pid: int) -> list[tuple[int, int]]:
+    """Return the processes that ``pid`` started, and those that they did, each with its parent; none where unknown."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):  # of every thread: it is a thread that starts a child
+        with suppress(OSError):
+            children = [int(each) for each in path.read_text(encoding="ascii").split()]
+            found += [(child, pid) for child in children]
+            found += [each for child in children for each in descendants(child)]
+    return found
+
+
+def resident_bytes(pid: int, parent: int) -> int:
+    """Return a process' resident memory now, 0 where it is gone, or shares its parent's because it only starts."""
+    try:
+        if Path(f"/proc/{pid}/cmdline").read_bytes() == Path(f"/proc/{parent}/cmdline").read_bytes():
+            return 0
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Run the peers from npm: mjml and juice, installed into a temporary folder, each mjml in one warm Node process.
+"""Run the peers from npm, installed into a temporary folder: mjml and juice, each mjml in one warm Node process.
+
+nodemailer, which sends, is installed with them and run by ``sending``.
 
 Nothing of npm is kept: no lock file, no package. Where Node or npm is missing, or nothing can be installed, the peers
 are missing, and the results say so.
@@ -14,7 +16,7 @@ from typing import Any, Self
 
 from measure import Sample, clean_environ
 
-PACKAGES = {"mjml": "mjml", "mjml4": "mjml4@npm:mjml@4", "juice": "juice"}
+PACKAGES = {"mjml": "mjml", "mjml4": "mjml4@npm:mjml@4", "juice": "juice", "nodemailer": "nodemailer"}
 """What is installed, by the name it is loaded with: the newest that suit this Node, and mjml's fourth series too."""
 _INSTALL_SECONDS = 300
 
@@ -50,7 +52,7 @@ def install_peers(folder: Path) -> Peers:
     if node is None or npm is None:
         return Peers(folder, {}, "npm is not installed")
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "node_modules" / "mjml4").is_dir():
+    if not (folder / "node_modules" / "nodemailer").is_dir():
         command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         try:
             done = subprocess.run(

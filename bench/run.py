@@ -108,6 +108,24 @@ def _ledger(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_ledger(folder, arguments.quick)
 
 
+def _sending(folder: Path, arguments: argparse.Namespace) -> Report:
+    from sending import measure_sending
+
+    return measure_sending(folder, arguments.quick, arguments.npm)
+
+
+def _distance(folder: Path, arguments: argparse.Namespace) -> Report:
+    from distance import measure_distance
+
+    return measure_distance(folder, arguments.quick)
+
+
+def _growth(folder: Path, arguments: argparse.Namespace) -> Report:
+    from growth import measure_growth
+
+    return measure_growth(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -115,6 +133,9 @@ _BENCHES: Mapping[str, Bench] = {
     "memory": _memory,
     "sizes": _sizes,
     "ledger": _ledger,
+    "sending": _sending,
+    "distance": _distance,
+    "growth": _growth,
 }
 
 

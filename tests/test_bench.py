@@ -1,6 +1,7 @@
 """Run every benchmark at toy sizes: it must run and give each figure that is promised. No time is judged."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,12 @@ FIGURES = {
     "memory": {"memory.build", "memory.send", "send.rate", "send.store"},
     "sizes": {"size.brief.embedded", "size.illustrated.embedded", "size.illustrated.hosted"},
     "ledger": {"ledger.plan", "ledger.row.bytes"},
+    "sending": {"sending.rate.ours", "sending.rate.dkim", "sending.ratio.smtplib", "sending.ratio.tls"},
+    "distance": {"distance.rate.ours", "distance.rate.smtplib", "distance.ratio"},
+    "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},
 }
+UNCOMMITTED = {"sending", "distance", "growth"}
+"""Whose results are not measured in earnest yet."""
 
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the benchmarks lie beside the tests in a checkout alone")
 
@@ -36,10 +42,15 @@ def run_bench(*arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def plain_name(figure: dict[str, Any]) -> str:
+    """Return a figure's name with N for the number of recipients, which is smaller here than in earnest."""
+    return re.sub(r"^growth\.\d+\.", "growth.N.", figure["name"])
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_each_bench_gives_its_figures(name: str) -> None:
     result = run_bench("--only", name)
-    figures = {figure["name"]: figure for figure in result["figures"]}
+    figures = {plain_name(figure): figure for figure in result["figures"]}
     assert FIGURES[name] <= set(figures)
     assert all(figure["value"] > 0 for figure in figures.values())
     for figure in figures.values():
@@ -84,7 +95,7 @@ def test_committed_results_hold_what_docs_say() -> None:
     latest = sorted((BENCH / "results").glob("*.json"))
     assert latest, "run 'python bench/run.py' and commit what it writes"
     result = json.loads(latest[-1].read_text(encoding="utf-8"))
-    names = {figure["name"] for figure in result["figures"]}
-    assert set().union(*FIGURES.values()) <= names
+    names = {plain_name(figure) for figure in result["figures"]}
+    assert set().union(*(each for bench, each in FIGURES.items() if bench not in UNCOMMITTED)) <= names
     docs = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
     assert latest[-1].with_suffix(".md").name in docs

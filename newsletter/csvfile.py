@@ -1,7 +1,7 @@
 """Write CSV files that people open in a spreadsheet: whole or not at all, for their owner's eyes, and without formulas.
 
 Cells come from strangers. One that a spreadsheet would take for a formula (``= + - @``, TAB, CR at its start) gets a
-single quote before it; ``unguard_cell`` takes it off again. Reading files is ``listfile``'s.
+single quote before it (``listcolumns``). Reading files is ``listfile``'s.
 """
 
 import csv
@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from newsletter.errors import InputError
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from newsletter.listcolumns import guard_cell
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
@@ -28,7 +27,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
             fresh = Path(stream.name)
             try:
                 writer = csv.writer(stream)
-                writer.writerow(columns)
+                writer.writerow([guard_cell(column) for column in columns])
                 for row in rows:
                     writer.writerow([guard_cell(cell) for cell in row])
                     count += 1
@@ -39,17 +38,3 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}; name another file") from None
     return count
-
-
-def guard_cell(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: a single quote goes before it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) or _is_guarded(cell) else cell
-
-
-def unguard_cell(cell: str) -> str:
-    """Return the cell that ``guard_cell`` was given."""
-    return cell[1:] if _is_guarded(cell) else cell
-
-
-def _is_guarded(cell: str) -> bool:
-    return cell.startswith("'") and cell[1:].startswith((*_FORMULA, "'"))

@@ -6,19 +6,30 @@ Works on an open stream of bytes and keeps one row in memory. What becomes of th
 import codecs
 import csv
 import io
+import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
 
 from newsletter.errors import InputError
+from newsletter.listcolumns import (
+    AS_ACTIVE,
+    RowStanding,
+    find_meanings,
+    has_standing,
+    standing_of_file,
+    take_standing,
+    unguard_cell,
+)
 
 CELL_LIMIT = 10_000
 """Characters that one cell may have."""
 LINE_LIMIT = 1_000_000
 """Characters that one line may have."""
 _SHOWN = 120
+_JSON_KEYS = 200
 _SAMPLE = 65_536
 _BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
@@ -31,37 +42,25 @@ _BYTE_ORDER_MARKS = (
 )
 _FOREIGN = ((b"PK\x03\x04", "a workbook or archive"), (b"%PDF", "a PDF"), (b"\xd0\xcf\x11\xe0", "an old workbook"))
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_EMAIL = (
-    "email",
-    "emailaddress",
-    "subscriberemail",
-    "mail",
-    "courriel",
-    "adresseemail",
-    "adressemail",
-    "邮箱",
-    "address",
-)
-"""Headings of the column of addresses, the surest first; "address" may be a street where one of the others stands."""
-_MEANINGS: Mapping[str, str] = {
-    **dict.fromkeys(("name", "fullname", "nom", "姓名"), "name"),
-    **dict.fromkeys(("firstname", "fname", "givenname", "prénom", "prenom"), "first_name"),
-    **dict.fromkeys(("lastname", "lname", "surname", "familyname"), "last_name"),
-    **dict.fromkeys(("language", "lang", "locale", "langue", "语言"), "language"),
-    **dict.fromkeys(("timezone", "tz"), "time_zone"),
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Hold one line of the file: what its columns mean, and all other columns by their heading in lower case."""
+class Row(NamedTuple):
+    """Hold one line of the file: what its columns mean, and all other columns by their heading in lower case.
+
+    A tuple by name and no dataclass: there is one for each line of a file of a million.
+    """
 
     line: int
     email: str
     name: str = ""
     language: str = ""
     time_zone: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = {}
+    topics: str = ""
+    standing: RowStanding = AS_ACTIVE
+    origin: str = ""
+    joined_at: str = ""
+    paused_until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,11 @@ class BadRow:
     reason: str
 
 
-def read_rows(stream: BinaryIO, file: str) -> Iterator[Row | BadRow]:
+def read_rows(stream: BinaryIO, file: str, topics_from: str = "") -> Iterator[Row | BadRow]:
     """Yield each line of the list, good or bad, in order; empty lines are passed over.
 
-    ``stream`` must be seekable. Raises InputError where the file as a whole is no list: empty, without a column
+    ``stream`` must be seekable. ``topics_from`` is the heading of the column that holds topics, where it is not called
+    so. Raises InputError where the file as a whole is no list: empty, without a column
     ``email``, or of another kind.
     """
     encoding = detect_encoding(stream)
@@ -88,7 +88,7 @@ def read_rows(stream: BinaryIO, file: str) -> Iterator[Row | BadRow]:
     stream.seek(0)
     text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
     try:
-        yield from _read_rows(_Lines(text), file)
+        yield from _read_rows(_Lines(text), file, topics_from)
     finally:
         text.detach()
 
@@ -169,8 +169,9 @@ class _Lines:
         self.number -= len(lines)
 
 
-def _read_rows(lines: _Lines, file: str) -> Iterator[Row | BadRow]:
+def _read_rows(lines: _Lines, file: str, topics_from: str) -> Iterator[Row | BadRow]:
     heading, delimiter = _read_heading(lines, file)
+    columns = _columns_of(heading, file, clean_cell(topics_from).casefold())
     while (first := lines.read()) is not None:
         if not first.strip():
             continue
@@ -179,7 +180,7 @@ def _read_rows(lines: _Lines, file: str) -> Iterator[Row | BadRow]:
         if isinstance(cells, str):
             yield BadRow(number, _shown(first), cells)
         elif any(cell.strip() for cell in cells):
-            yield _read_row(cells, heading, number, delimiter)
+            yield _read_row(cells, columns, number, delimiter)
 
 
 def _read_record(first: str, lines: _Lines, delimiter: str) -> list[str] | str:
@@ -190,6 +191,8 @@ def _read_record(first: str, lines: _Lines, delimiter: str) -> list[str] | str:
     """
     if len(first) >= LINE_LIMIT:
         return f"a line of more than {LINE_LIMIT:,} characters"
+    if '"' not in first:  # most lines: nothing of CSV is left but to split it
+        return first.rstrip("\r\n").split(delimiter)
     taken: list[str] = []
 
     def feed() -> Iterator[str]:
@@ -247,40 +250,91 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _meanings(cells: Sequence[str]) -> list[str]:
     """Return what each column means; the heading in lower case where nothing is known of it."""
-    plain = ["".join(filter(str.isalnum, cell.casefold())) for cell in cells]
-    email = next((plain.index(heading) for heading in _EMAIL if heading in plain), -1)
-    return [
-        "email" if index == email else _MEANINGS.get(plain[index]) or clean_cell(cell).casefold()
-        for index, cell in enumerate(cells)
-    ]
+    return find_meanings(cells, [clean_cell(unguard_cell(cell)).casefold() for cell in cells])
 
 
-def _read_row(cells: list[str], heading: list[str], line: int, delimiter: str) -> Row | BadRow:
-    shown = _shown(delimiter.join(cells))
-    if len(cells) > len(heading) and any(cell.strip() for cell in cells[len(heading) :]):
-        return BadRow(line, shown, f"{len(cells)} cells under {len(heading)} headings")
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Hold what each column means, whether one says where people stand, and where all of the file does."""
+
+    meanings: list[str]
+    has_standing: bool
+    standing: RowStanding
+
+
+def _columns_of(meanings: list[str], file: str, topics_from: str) -> _Columns:
+    if topics_from:
+        if topics_from not in meanings:
+            found = ", ".join(meaning[:30] for meaning in meanings[:12])
+            raise InputError(f"{file}: no column '{topics_from}' to take topics from; found: {found}")
+        meanings = ["topics" if meaning == topics_from else meaning for meaning in meanings]
+    tells = has_standing(meanings)
+    try:
+        standing = AS_ACTIVE if tells else standing_of_file(file.replace("\\", "/").rpartition("/")[2])
+    except ValueError as error:
+        raise InputError(
+            f"{file}: whoever is in it {error}, by its name; rename the file where that is not so"
+        ) from None
+    return _Columns(meanings, tells, standing)
+
+
+def _read_row(cells: list[str], columns: _Columns, line: int, delimiter: str) -> Row | BadRow:
+    meanings = columns.meanings
+    if len(cells) > len(meanings) and any(cell.strip() for cell in cells[len(meanings) :]):
+        return _bad_row(cells, line, delimiter, f"{len(cells)} cells under {len(meanings)} headings")
     if any(len(cell) > CELL_LIMIT for cell in cells):
-        return BadRow(line, shown, f"a cell of more than {CELL_LIMIT:,} characters")
+        return _bad_row(cells, line, delimiter, f"a cell of more than {CELL_LIMIT:,} characters")
     values: dict[str, str] = {}
-    for meaning, cell in zip(heading, cells, strict=False):
-        if meaning and not values.get(meaning) and (value := clean_cell(cell)):
+    for meaning, cell in zip(meanings, cells, strict=False):
+        if cell and meaning and meaning not in values and (value := clean_cell(unguard_cell(cell))):
             values[meaning] = value
     email = values.pop("email", "")
     if not email:
-        return BadRow(line, shown, "no address")
-    first, last = values.pop("first_name", ""), values.pop("last_name", "")
-    return Row(
-        line=line,
-        email=email,
-        name=values.pop("name", "") or " ".join(name for name in (first, last) if name),
-        language=values.pop("language", ""),
-        time_zone=values.pop("time_zone", ""),
-        attributes=values,
-    )
+        return _bad_row(cells, line, delimiter, "no address")
+    try:
+        standing = take_standing(values) if columns.has_standing else columns.standing
+    except ValueError as error:
+        return _bad_row(cells, line, delimiter, str(error))
+    return _row(line, email, values, standing)
+
+
+def _row(line: int, email: str, values: dict[str, str], standing: RowStanding) -> Row:
+    """Return the row of what is left in ``values``; what has no place of its own is an attribute."""
+    take = values.pop
+    first, last = take("first_name", ""), take("last_name", "")
+    name = take("name", "") or " ".join(name for name in (first, last) if name)
+    language, time_zone, topics = take("language", ""), take("time_zone", ""), take("topics", "")
+    origin, joined_at, paused_until = take("origin", ""), take("joined_at", ""), take("paused_until", "")
+    if "json" in values:
+        values = _with_json(values)
+    return Row(line, email, name, language, time_zone, values, topics, standing, origin, joined_at, paused_until)
+
+
+def _with_json(values: dict[str, str]) -> dict[str, str]:
+    """Return the values with the attributes that a column of JSON holds, as listmonk and Buttondown write them."""
+    text = values.pop("json")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        return values | {"attributes": text}
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in list(found.items())[:_JSON_KEYS]
+        if value not in (None, "", {}, [])
+    }
+    return values | {clean_cell(key): clean_cell(value)[:CELL_LIMIT] for key, value in texts.items() if clean_cell(key)}
+
+
+def _bad_row(cells: list[str], line: int, delimiter: str, reason: str) -> BadRow:
+    return BadRow(line, _shown(delimiter.join(cells)), reason)
 
 
 def clean_cell(cell: str) -> str:
     """Return a cell as one line without control characters: it is shown on terminals, and stands in headers."""
+    if cell.isprintable() and "  " not in cell:  # a space is the only white space that is printable
+        return cell.strip()
     return " ".join(_CONTROLS.sub(" ", cell).split())
 
 

@@ -39,7 +39,16 @@ def test_import_counts_and_tells_each_bad_line(room):
 def test_import_as_json(room):
     told = imported(room, "email\nann@example.org\nnobody\n", "--json").json
     assert told.pop("lines")[0]["line"] == 3
-    assert told == {"format": 1, "added": 1, "updated": 0, "unchanged": 0, "refused": 1}
+    assert told == {
+        "format": 1,
+        "list": "newsletter",
+        "dry_run": False,
+        "gone": 0,
+        "added": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "refused": 1,
+    }
 
 
 def test_importing_twice_changes_nothing_and_knows_more(room):
@@ -106,7 +115,7 @@ def test_many_refused_lines_are_counted_and_some_shown(room):
 
 def test_nobody_who_left_comes_back_by_an_import(room):
     imported(room, "email\nann@example.org\nbob@example.org\n")
-    assert room.run("subscribers", "remove", "ann@example.org").out == "ann@example.org: removed\n"
+    assert room.run("subscribers", "remove", "ann@example.org").out == "ann@example.org: removed from newsletter\n"
     answer = imported(room, "email\nann@example.org\ncho@example.org\n")
     assert "people.csv:2: refused: has unsubscribed or was removed" in answer.err
     assert listed(room) == ["bob@example.org", "cho@example.org"]

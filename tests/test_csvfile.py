@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.csvfile import guard_cell, unguard_cell, write_csv
+from newsletter.csvfile import write_csv
 from newsletter.errors import InputError
+from newsletter.listcolumns import guard_cell, unguard_cell
 
 CELLS = ["", "a", "'", "''", "'=1", "=1+1", "+1", "-1", "@x", "\tx", "\rx", "'''=", "' =", "a=b", "é 「」"]
 

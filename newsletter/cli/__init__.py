@@ -31,7 +31,7 @@ COMMANDS = {
     "pause": "Stop a send that is going on, until you let it go on.",
     "cancel": "End a send for good.",
     "resolve": "List the rows in doubt, and settle them by a relay's log or by hand.",
-    "subscribers": "Import, add, list and remove subscribers.",
+    "subscribers": "Import, export, add, show and remove subscribers.",
     "bounces": "Read what came back, and say what a mail means.",
     "correct": "Say what was wrong in an issue, to those who got it.",
     "serve": "Serve the web pages: subscribe, confirm, preferences, unsubscribe, archive.",

@@ -9,8 +9,9 @@ import datetime as dt
 
 from newsletter.addresses import address_hash, domain_of
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
+from newsletter.store.joining import log_consent
 from newsletter.store.records import Consent, ConsentEvent, Evidence, Preferences, Subscriber, SubscriptionState, Way
-from newsletter.store.subscribers import log_consent, subscriber_of
+from newsletter.store.subscribers import subscriber_of
 from newsletter.topics import join_topics
 
 _PERSONAL = {

@@ -60,6 +60,9 @@ class Database(Protocol):
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
 
+    def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
+        """Run a statement once for each set of parameters, as fast as the driver can."""
+
     def run_lock(self, owner: str) -> HeldLock:
         """Return the lock that a run must hold while it sends: one holder at a time for this store."""
 
@@ -96,7 +99,7 @@ def from_micros_or_none(micros: int | None) -> dt.datetime | None:
 
 def storable(text: str) -> str:
     """Return ``text`` with NUL and lone surrogates, which no database keeps, replaced by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

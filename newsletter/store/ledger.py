@@ -248,6 +248,10 @@ class Ledger:
         query = "list_ever_doubtful" if ever else "list_doubtful"
         yield from map(_doubtful_row, self._paged(query, send=send_id))
 
+    def list_person_deliveries(self, subscriber_id: int) -> tuple[LedgerRow, ...]:
+        """Return every row of one person, oldest send first."""
+        return tuple(map(_ledger_row, self._database.rows("list_person_deliveries", subscriber=subscriber_id)))
+
     def load_attempts(self, send_id: int, subscriber_id: int) -> tuple[Attempt, ...]:
         """Return what the log holds of one row, oldest first."""
         rows = self._database.rows("load_attempts", send=send_id, subscriber=subscriber_id)

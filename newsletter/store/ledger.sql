@@ -251,6 +251,14 @@ SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d
    AND (d.doubts > 0 OR d.state IN ('failed', 'skipped', 'bounced', 'in_doubt'))
  ORDER BY d.subscriber_id LIMIT :limit
 
+-- The sends are few, so this finds the person's rows by their primary key, one look for each send.
+-- name: list_person_deliveries
+SELECT d.send_id, d.subscriber_id, d.edition_id, s.address, d.domain, d.state, d.doubts, d.attempts,
+       d.next_attempt_at, d.code, d.enhanced, d.reply, d.stage, d.reason, d.changed_at
+  FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+ WHERE d.subscriber_id = :subscriber AND d.send_id IN (SELECT id FROM sends)
+ ORDER BY d.send_id
+
 -- name: load_attempts
 SELECT event, at, owner, code, enhanced, reply, stage, reason
   FROM attempts WHERE send_id = :send AND subscriber_id = :subscriber ORDER BY id

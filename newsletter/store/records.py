@@ -34,6 +34,10 @@ class SubscriptionState(enum.StrEnum):
     REMOVED = "removed"
 
 
+LEFT = frozenset({SubscriptionState.UNSUBSCRIBED, SubscriptionState.REMOVED})
+"""States of people who left: no import brings them back."""
+
+
 class Way(enum.StrEnum):
     """Say by which way a wish of a subscriber, or news of them, came."""
 
@@ -91,13 +95,41 @@ class Consent:
 
 
 class Change(enum.StrEnum):
-    """Say what adding a subscriber did; ``SUPPRESSED`` and ``LEFT`` are refusals, and nothing was written."""
+    """Say what adding a subscriber did; ``SUPPRESSED`` and ``LEFT`` are refusals, and nothing was written.
+
+    ``GONE`` is somebody who had left where an import comes from: that was kept, so that nothing brings them back.
+    """
 
     ADDED = "added"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    GONE = "gone"
     SUPPRESSED = "suppressed"
     LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Say where a person stood on the list that an import comes from.
+
+    ``state`` None means on no list at all, only suppressed. ``origin`` says where the consent comes from, ``""`` that
+    the import itself is all that is known; ``joined_at`` None means now. ``suppressed`` is why they must not be mailed.
+    """
+
+    state: SubscriptionState | None = SubscriptionState.ACTIVE
+    suppressed: "SuppressionReason | None" = None
+    origin: str = ""
+    joined_at: dt.datetime | None = None
+    paused_until: dt.datetime | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether nothing may be mailed to them, now or by confirming."""
+        return self.suppressed is not None or self.state in LEFT
+
+
+ACTIVE_STANDING = Standing()
+"""The standing of people of whom nothing else is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +137,7 @@ class NewSubscriber:
     """Describe one person to add; ``address`` is normalised (``addresses.parse_address``).
 
     ``""``, no topics and an attribute that is not named leave what the store holds. ``evidence`` says how the person's
-    consent is known.
+    consent is known. ``standing`` is heeded by an import alone.
     """
 
     address: str
@@ -115,6 +147,7 @@ class NewSubscriber:
     attributes: Mapping[str, str] = field(default_factory=dict)
     topics: tuple[str, ...] = ()
     evidence: Evidence = BY_OPERATOR
+    standing: Standing = ACTIVE_STANDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

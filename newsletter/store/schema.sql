@@ -64,6 +64,28 @@ CREATE TABLE consents (
 
 CREATE INDEX consents_subscriber ON consents (subscriber_id);
 
+-- One batch of an import on its way into subscribers, subscriptions and consents, so that a few statements take in
+-- thousands of people; its columns are theirs, number counts the batch. Empty but inside the transaction of a batch.
+CREATE TABLE staged (
+    number BIGINT NOT NULL PRIMARY KEY,
+    address_hash BLOB NOT NULL,
+    address TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    name TEXT NOT NULL,
+    language TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    topics TEXT NOT NULL,
+    paused_until BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    joined_at BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    way TEXT NOT NULL,
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Addresses never to mail, whether or not a subscriber has them; they outlive subscription and erasure.
 CREATE TABLE suppressions (
     address_hash BLOB NOT NULL PRIMARY KEY,

@@ -116,6 +116,11 @@ class SqliteDatabase:
         with self.transaction():
             return [self._connection.execute(sql, dict(each)).rowcount > 0 for each in sets]
 
+    def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
+        """Run a statement once for each set of parameters, as fast as the driver can."""
+        with self.transaction():
+            self._connection.executemany(self._queries[name], parameters)
+
     def run_lock(self, owner: str) -> RunLock:
         """Return the lock on the file beside the store."""
         return RunLock(lock_path(self.path), owner)

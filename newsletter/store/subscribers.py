@@ -2,7 +2,7 @@
 
 A subscriber is found by the keyed hash of the address (``addresses.address_hash``). It moves to the suppressions when
 the person is erased, so that nobody comes back with the next import. Not here: parsing CSV, tokens, double opt-in
-mails, and what subscribers choose for themselves (``choices``).
+mails, how a person is put on a list (``joining``), and what subscribers choose for themselves (``choices``).
 """
 
 import datetime as dt
@@ -10,11 +10,11 @@ import itertools
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from newsletter.addresses import address_hash, domain_of
+from newsletter.addresses import address_hash
 from newsletter.errors import ConfigError
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
+from newsletter.store.joining import BATCH, Joining, add_person, import_batch, log_consent
 from newsletter.store.records import (
     BY_OPERATOR,
     Change,
@@ -26,13 +26,10 @@ from newsletter.store.records import (
     SubscriptionState,
     Suppression,
     SuppressionReason,
-    Way,
 )
-from newsletter.topics import join_topics, split_topics
+from newsletter.topics import split_topics
 
 _PAGE = 1000
-_LEFT = frozenset({SubscriptionState.UNSUBSCRIBED, SubscriptionState.REMOVED})
-"""States of people who left: no import brings them back."""
 _EVENTS = {
     SubscriptionState.PENDING: ConsentEvent.SUBSCRIBED,
     SubscriptionState.ACTIVE: ConsentEvent.CONFIRMED,
@@ -40,8 +37,6 @@ _EVENTS = {
     SubscriptionState.REMOVED: ConsentEvent.REMOVED,
 }
 """What the log of consent calls a change to each state."""
-_JOINING = {Way.IMPORT: ConsentEvent.IMPORTED, Way.OPERATOR: ConsentEvent.ADDED}
-"""What it calls being put on a list at once; by any other way the person did it."""
 
 
 class Subscribers:
@@ -66,6 +61,14 @@ class Subscribers:
         row = self._database.row("find_list", name=storable(name))
         return SubscriberList(*row) if row else None
 
+    def rename_list(self, name: str, new_name: str, title: str) -> bool:
+        """Give a list another name and title; False where there is none, or another has that name."""
+        with self._database.transaction():
+            if new_name != name and self.find_list(new_name):
+                return False
+            values = {"name": storable(name), "new": storable(new_name), "title": storable(title)}
+            return self._database.change("rename_list", **values) > 0
+
     def load_lists(self) -> tuple[SubscriberList, ...]:
         """Return all lists, oldest first."""
         return tuple(SubscriberList(*row) for row in self._database.rows("load_lists"))
@@ -89,23 +92,30 @@ class Subscribers:
         for whom only ``Choices.confirm_subscription`` lifts the suppression. A subscription that is there keeps its
         state: nothing but its own confirmation makes a pending one active.
         """
-        consent = _Consent(list_id, state, origin, readmit)
+        consent = Joining(list_id, state, origin, readmit, to_micros(now))
         with self._database.transaction():
-            return self._add(consent, new, to_micros(now))
+            return add_person(self._database, consent, new, self._hash(new.address))
 
     def import_subscribers(
-        self, list_id: int, people: Iterable[NewSubscriber], now: dt.datetime, *, origin: str, batch: int = _PAGE
+        self,
+        list_id: int,
+        people: Iterable[NewSubscriber],
+        now: dt.datetime,
+        *,
+        origin: str,
+        batch: int = BATCH,
+        dry_run: bool = False,
     ) -> Iterator[Change]:
         """Add ``people`` as ``add_subscriber`` does, ``batch`` in each transaction, and yield each one's change.
 
-        Memory stays constant. A change is yielded only after its commit; what was not asked for was not read.
+        Memory stays constant. A change is yielded only after its commit; what was not asked for was not read. With
+        ``dry_run`` each batch is taken back, so somebody who comes twice in different batches is told as new twice.
         """
-        consent = _Consent(list_id, SubscriptionState.ACTIVE, origin, readmit=False)
+        joining = Joining(list_id, SubscriptionState.ACTIVE, origin, readmit=False, now=to_micros(now))
         remaining = iter(people)
         while some := list(itertools.islice(remaining, batch)):
-            with self._database.transaction():
-                changes = [self._add(consent, new, to_micros(now)) for new in some]
-            yield from changes
+            hashed = [(self._hash(new.address), new) for new in some]
+            yield from import_batch(self._database, joining, hashed, dry_run=dry_run)
 
     def find_subscriber(self, list_id: int, address: str) -> Subscriber | None:
         """Return the subscriber with this normalised address on the list, in whatever state, or None."""
@@ -131,6 +141,19 @@ class Subscribers:
             if len(rows) < _PAGE:
                 return
             after = rows[-1][0]
+
+    def export_subscribers(self, list_id: int) -> Iterator[tuple[Subscriber, SuppressionReason | None]]:
+        """Yield everybody who was ever on the list, with why they must not be mailed; a page at a time."""
+        after = 0
+        while rows := self._database.rows("export_subscribers", list=list_id, after=after, limit=_PAGE):
+            for row in rows:
+                yield subscriber_of(row), SuppressionReason(row[13]) if row[13] else None
+            after = rows[-1][0]
+
+    def find_person(self, address: str) -> int | None:
+        """Return the number of the person with this normalised address, on whatever list, or None."""
+        row = self._database.row("find_person_id", hash=self._hash(address))
+        return int(row[0]) if row else None
 
     def count_subscribers(self, list_id: int) -> Mapping[SubscriptionState, int]:
         """Return how many subscribers the list has in each state; every state is there."""
@@ -218,142 +241,12 @@ class Subscribers:
         row = self._database.row("count_suppressions")
         return int(row[0]) if row else 0
 
-    # -- one person ---------------------------------------------------------------------------------------------------
-
-    def _add(self, consent: "_Consent", new: NewSubscriber, now: int) -> Change:
-        """Add or update one person inside an open transaction."""
-        digest = self._hash(new.address)
-        suppression = self._database.row("find_suppression", hash=digest)
-        if suppression and not (consent.readmit and suppression[0] == SuppressionReason.ERASED):
-            return Change.SUPPRESSED
-        row = self._database.row("find_person", hash=digest, list=consent.list_id)
-        if row is None:
-            return self._add_unknown(consent, new, digest, now)
-        subscriber_id, address, state = row[0], row[1], row[7]
-        if (address is None or state in _LEFT) and not consent.readmit:
-            return Change.LEFT
-        held = _Details(*row[1:7])
-        wanted = held.overlaid(new)
-        if wanted != held:
-            self._database.change("update_person", subscriber=subscriber_id, now=now, **wanted.as_parameters())
-        if state is None:
-            self._subscribe(consent, subscriber_id, now, new.evidence)
-            return Change.ADDED
-        if state in _LEFT:
-            self._database.change(
-                "readmit_subscription",
-                list=consent.list_id,
-                subscriber=subscriber_id,
-                state=consent.state,
-                origin=storable(consent.origin),
-                now=now,
-            )
-            self._log_joining(consent, subscriber_id, now, new.evidence)
-            return Change.ADDED
-        return Change.UPDATED if wanted != held else Change.UNCHANGED
-
-    def _add_unknown(self, consent: "_Consent", new: NewSubscriber, digest: bytes, now: int) -> Change:
-        details = _Details(None, "", "", "", "{}", "").overlaid(new)
-        row = self._database.row("insert_person", hash=digest, now=now, **details.as_parameters())
-        assert row is not None
-        self._subscribe(consent, row[0], now, new.evidence)
-        return Change.ADDED
-
-    def _subscribe(self, consent: "_Consent", subscriber_id: int, now: int, evidence: Evidence) -> None:
-        self._database.change(
-            "insert_subscription",
-            list=consent.list_id,
-            subscriber=subscriber_id,
-            state=consent.state,
-            origin=storable(consent.origin),
-            now=now,
-        )
-        self._log_joining(consent, subscriber_id, now, evidence)
-
-    def _log_joining(self, consent: "_Consent", subscriber_id: int, now: int, evidence: Evidence) -> None:
-        """Write down why a person is on a list from now on."""
-        event = _JOINING.get(evidence.way, ConsentEvent.CONFIRMED)
-        if consent.state is SubscriptionState.PENDING:
-            event = ConsentEvent.SUBSCRIBED
-        log_consent(self._database, event, consent.list_id, subscriber_id, now=now, evidence=evidence)
-
     def _hash(self, address: str) -> bytes:
         if not self._address_key:
             raise ConfigError(
                 "people are found by a keyed hash of their address, and no key was given; set [newsletter] secret_file"
             )
         return address_hash(self._address_key, address)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What adding carries
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Consent:
-    """Hold where a person is added, and on what ground."""
-
-    list_id: int
-    state: SubscriptionState
-    origin: str
-    readmit: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Details:
-    """Hold what the store keeps of a person, in the order of the query ``find_person``."""
-
-    address: str | None
-    name: str
-    language: str
-    time_zone: str
-    attributes: str
-    topics: str
-
-    def overlaid(self, new: NewSubscriber) -> "_Details":
-        """Return the details with what ``new`` knows put over them; the address stays as it was first written."""
-        attributes = self.attributes
-        if new.attributes:
-            added = {storable(key): storable(value) for key, value in new.attributes.items()}
-            attributes = json.dumps(json.loads(attributes) | added, sort_keys=True, ensure_ascii=False)
-        return _Details(
-            address=self.address or new.address,
-            name=storable(new.name) or self.name,
-            language=storable(new.language) or self.language,
-            time_zone=storable(new.time_zone) or self.time_zone,
-            attributes=attributes,
-            topics=join_topics(map(storable, new.topics)) or self.topics,
-        )
-
-    def as_parameters(self) -> dict[str, str]:
-        """Return the parameters of the queries that write a person."""
-        address = self.address or ""
-        return {
-            "address": address,
-            "domain": domain_of(address),
-            "name": self.name,
-            "language": self.language,
-            "time_zone": self.time_zone,
-            "attributes": self.attributes,
-            "topics": self.topics,
-        }
-
-
-def log_consent(
-    database: Database, event: ConsentEvent, list_id: int | None, subscriber_id: int, *, now: int, evidence: Evidence
-) -> None:
-    """Write one line into the log of consent, inside an open transaction; ``now`` in microseconds."""
-    database.change(
-        "log_consent",
-        subscriber=subscriber_id,
-        list=list_id,
-        event=event,
-        now=now,
-        way=evidence.way,
-        source=storable(evidence.source),
-        reason=storable(evidence.reason),
-    )
 
 
 def subscriber_of(row: Row) -> Subscriber:

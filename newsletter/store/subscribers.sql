@@ -6,6 +6,9 @@ INSERT INTO lists (name, title, created_at) VALUES (:name, :title, :now) ON CONF
 -- name: find_list
 SELECT id, name, title FROM lists WHERE name = :name
 
+-- name: rename_list
+UPDATE lists SET name = :new, title = :title WHERE name = :name
+
 -- name: load_lists
 SELECT id, name, title FROM lists ORDER BY id
 
@@ -63,6 +66,17 @@ SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes
   FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
  WHERE m.list_id = :list AND m.subscriber_id > :after AND m.state = :state
  ORDER BY m.subscriber_id LIMIT :limit
+
+-- name: export_subscribers
+SELECT s.id, m.list_id, s.address, s.name, s.language, s.time_zone, s.attributes, m.state, m.origin, m.joined_at,
+       m.changed_at, s.topics, s.paused_until, x.reason
+  FROM subscriptions m JOIN subscribers s ON s.id = m.subscriber_id
+  LEFT JOIN suppressions x ON x.address_hash = s.address_hash
+ WHERE m.list_id = :list AND m.subscriber_id > :after
+ ORDER BY m.subscriber_id LIMIT :limit
+
+-- name: find_person_id
+SELECT id FROM subscribers WHERE address_hash = :hash AND address IS NOT NULL
 
 -- name: count_subscribers
 SELECT state, COUNT(*) FROM subscriptions WHERE list_id = :list GROUP BY state

@@ -49,6 +49,7 @@ APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW
 
 WRITES: dict[str, Callable] = {
     "subscribers.ensure_list": lambda s, w: s.subscribers.ensure_list("other", NOW),
+    "subscribers.rename_list": lambda s, w: s.subscribers.rename_list("main", "weekly", "The weekly"),
     "subscribers.add_subscriber": lambda s, w: s.subscribers.add_subscriber(1, FAY, NOW, origin="x"),
     "subscribers.import_subscribers": lambda s, w: list(s.subscribers.import_subscribers(1, [FAY], NOW, origin="x")),
     "subscribers.change_subscription": lambda s, w: s.subscribers.change_subscription(
@@ -131,6 +132,8 @@ READS: dict[str, Callable] = {
     "subscribers.find_subscriber": lambda s, w: s.subscribers.find_subscriber(1, "ann@a.example"),
     "subscribers.load_subscriber": lambda s, w: s.subscribers.load_subscriber(1, 1),
     "subscribers.list_subscribers": lambda s, w: list(s.subscribers.list_subscribers(1)),
+    "subscribers.export_subscribers": lambda s, w: list(s.subscribers.export_subscribers(1)),
+    "subscribers.find_person": lambda s, w: s.subscribers.find_person("ann@a.example"),
     "subscribers.count_subscribers": lambda s, w: s.subscribers.count_subscribers(1),
     "subscribers.find_suppression": lambda s, w: s.subscribers.find_suppression("gus@g.example"),
     "subscribers.count_suppressions": lambda s, w: s.subscribers.count_suppressions(),
@@ -162,6 +165,7 @@ READS: dict[str, Callable] = {
     "tallies.failed": lambda s, w: s.tallies.failed(1, NOW),
     "tallies.by_reason": lambda s, w: s.tallies.by_reason(1, 9),
     "tallies.latest_troubles": lambda s, w: s.tallies.latest_troubles(1, 9),
+    "ledger.list_person_deliveries": lambda s, w: s.ledger.list_person_deliveries(1),
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from newsletter.model import RESERVED_CHARACTERS
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.parser_inline import ParserInline
@@ -24,6 +26,8 @@ _IMAGE_OR_BREAK = re.compile(r"<(?:img|br|hr)\b", re.IGNORECASE)
 
 def is_cjk(character: str) -> bool:
     """Tell whether ``character`` is Chinese, Japanese or Korean: East Asian width W, F or H, but no emoji (UAX #11)."""
+    if RESERVED_CHARACTERS.match(character):  # a merge field; Python 3.11 calls what is unassigned full-width
+        return False
     wide = bool(character) and unicodedata.east_asian_width(character) in "WFH"
     return wide and unicodedata.category(character) != "So"
 

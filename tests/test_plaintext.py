@@ -369,3 +369,10 @@ BLOCKS = st.lists(
 def test_no_line_of_the_text_part_is_wider_than_72_columns(blocks: list[str]) -> None:
     for line in text_part(parse("\n\n".join(blocks))).split("\n"):
         assert display_width(line) <= COLUMNS or re.fullmatch(r"\[\d+\] \S+", line)
+
+
+@pytest.mark.parametrize("length", range(40, 73))
+def test_a_merge_field_is_never_broken_and_counts_as_its_default(length):
+    lines = text_body("x" * length + ' {{ name | default("reader") }} and more').replace("<name>", "reader").split("\n")
+    assert " ".join(lines).split() == ["x" * length, "reader", "and", "more"]
+    assert lines == wrap(f"{'x' * length} reader and more", len)

@@ -51,10 +51,10 @@ class Overview:
     @property
     def rate_per_s(self) -> float | None:
         """Return how many messages a second went out in the last minute; None for a send that is not going on."""
-        first, last = self.pace.first_sent_at, self.pace.last_sent_at
-        if not self.is_going or first is None or last is None:
+        first = self.pace.first_sent_at
+        if not self.is_going or first is None:
             return None
-        return self.pace.recent / min(max((last - first).total_seconds(), 1.0), _WINDOW_S)
+        return self.pace.recent / min(max((self.now - first).total_seconds(), 1.0), _WINDOW_S)
 
     @property
     def time_left(self) -> dt.timedelta | None:
@@ -106,17 +106,18 @@ def take_overview(store: Store, send_id: int, now: dt.datetime) -> Overview:
     """Return the overview of a send, read in one snapshot."""
     tallies = store.tallies
     with store.database.snapshot():
-        account = store.sends.account(send_id)
+        send = store.sends.load_send(send_id)
         domains = tallies.by_domain(send_id, DOMAINS)
         pace = tallies.pace(send_id, now)
+        account = Account.from_counts(send.planned, pace.counts)
         doubts = store.ledger.list_doubtful(send_id, ever=True) if pace.doubted else iter(())
         return Overview(
-            send=store.sends.load_send(send_id),
+            send=send,
             now=now,
             account=account,
             pace=pace,
             next_due_at=store.sends.next_due_at(send_id),
-            editions=tallies.by_edition(send_id),
+            editions=tallies.by_edition(send_id, account),
             domains=domains,
             rest=_rest(account, domains),
             replies=tallies.by_reply(send_id, REPLIES),

@@ -55,8 +55,8 @@ def test_a_rate_is_that_of_the_last_minute_and_gives_the_time_left():
 
 
 def test_in_the_first_minute_it_is_that_of_the_time_so_far():
-    assert overview(first_sent_at=ago(11), last_sent_at=ago(1), recent=500, due=1).rate_per_s == 50
-    assert overview(first_sent_at=ago(1), last_sent_at=ago(1), recent=7, due=1).rate_per_s == 7
+    assert overview(first_sent_at=ago(10), last_sent_at=ago(1), recent=500, due=1).rate_per_s == 50
+    assert overview(first_sent_at=ago(0.1), last_sent_at=ago(0.1), recent=7, due=1).rate_per_s == 7
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def _tables(project: "Project", overview: "Overview") -> Iterator[Table]:
             for each in overview.editions
         ]
         yield Table("By edition", (Column("edition"), Column("digest"), *_COUNT_COLUMNS), editions)
-    if any(each.reply.code >= 300 for each in overview.replies):
+    if overview.replies:
         yield _replies(overview)
     if overview.reasons:
         rows = [[number(each.count), Cell(str(each.state)), Cell(each.reason)] for each in overview.reasons]
@@ -169,8 +169,9 @@ def _counts(account: "Account") -> list[Cell]:
 def _replies(overview: "Overview") -> Table:
     from newsletter.replywords import explain
 
-    styles = {"accepted": GOOD, "deferred": ODD, "refused": BAD}
-    rows = []
+    styles = {"deferred": ODD, "refused": BAD}
+    accepted = (Cell("accepted", GOOD), Cell("2yz"), Cell("dot"), Cell("the relay took the message"))
+    rows = [[number(overview.account.sent), *accepted]]
     for each in overview.replies:
         told = explain(each.reply)
         code = f"{each.reply.code} {each.reply.enhanced}".strip()

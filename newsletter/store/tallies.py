@@ -6,7 +6,8 @@ Not here: single rows (``ledger``), and what a reply means (``delivery``).
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from newsletter.delivery import Account, Event, State
 from newsletter.model import Reply, Stage
@@ -82,12 +83,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Say how a send goes on: ``recent`` rows were sent in the minute up to the last one, ``best`` in its best minute.
+    """Say how a send goes on: ``recent`` rows were sent in the last minute, ``best`` in its best one.
 
-    ``due`` rows wait for nothing but their turn, ``waiting`` ones for a later attempt, the last of them at
-    ``waits_until``. ``doubted`` rows are in doubt, or were once.
+    ``counts`` are those of the rows in each state. ``due`` rows wait for nothing but their turn, ``waiting`` ones for a
+    later attempt, the last of them at ``waits_until``. ``doubted`` rows are in doubt, or were once.
     """
 
+    counts: Mapping[State, int] = field(default_factory=dict)
     first_sent_at: dt.datetime | None = None
     last_sent_at: dt.datetime | None = None
     recent: int = 0
@@ -106,18 +108,19 @@ class Tallies:
 
     def pace(self, send_id: int, now: dt.datetime) -> Pace:
         """Return how fast the send is and what is left of it at ``now``."""
-        by_state = {row[0]: row for row in self._database.rows("tally_states", send=send_id, now=to_micros(now))}
+        times = {"now": to_micros(now), "since": to_micros(now - _WINDOW)}
+        by_state = {State(row[0]): row for row in self._database.rows("tally_states", send=send_id, **times)}
         sent, pending = by_state.get(State.SENT), by_state.get(State.PENDING)
-        last_sent_at = from_micros_or_none(sent[4]) if sent else None
         in_hand = sum(by_state[state][1] for state in (State.CLAIMED, State.TRANSMITTING) if state in by_state)
         return Pace(
+            counts={state: row[1] for state, row in by_state.items()},
             first_sent_at=from_micros_or_none(sent[3]) if sent else None,
-            last_sent_at=last_sent_at,
-            recent=self._count_since(send_id, last_sent_at - _WINDOW) if last_sent_at else 0,
+            last_sent_at=from_micros_or_none(sent[4]) if sent else None,
+            recent=sent[5] if sent else 0,
             best=self._number("best_minute", send=send_id) if sent else 0,
-            due=in_hand + (pending[1] - pending[5] if pending else 0),
-            waiting=pending[5] if pending else 0,
-            waits_until=from_micros(pending[6]) if pending and pending[5] else None,
+            due=in_hand + (pending[1] - pending[6] if pending else 0),
+            waiting=pending[6] if pending else 0,
+            waits_until=from_micros(pending[7]) if pending and pending[6] else None,
             doubted=sum(row[2] for row in by_state.values()),
         )
 
@@ -126,8 +129,15 @@ class Tallies:
         rows = self._database.rows("tally_domains", send=send_id, limit=limit)
         return tuple(DomainTally(row[0], Account(*row[1:])) for row in rows)
 
-    def by_edition(self, send_id: int) -> tuple[EditionTally, ...]:
-        """Return every edition of the send with its rows, the largest first."""
+    def by_edition(self, send_id: int, account: Account) -> tuple[EditionTally, ...]:
+        """Return every edition of the send with its rows, the largest first; ``account`` is the send's.
+
+        Where there is only one, all of the account is its own, and no row is looked at.
+        """
+        editions = self._database.rows("list_editions", send=send_id)
+        if len(editions) == 1:
+            number, language, variant, revision, digest = editions[0]
+            return (EditionTally(number, language, variant, revision, digest, account),)
         rows = self._database.rows("tally_editions", send=send_id)
         return tuple(
             EditionTally(number, language, variant, revision, digest, Account(*counts))
@@ -135,7 +145,7 @@ class Tallies:
         )
 
     def by_reply(self, send_id: int, limit: int) -> tuple[ReplyTally, ...]:
-        """Return the ``limit`` most frequent last replies, acceptances too, the most frequent first."""
+        """Return the ``limit`` most frequent last replies that were no acceptance, the most frequent first."""
         rows = self._database.rows("tally_replies", send=send_id, limit=limit)
         return tuple(
             ReplyTally(Reply(code, enhanced or "", text or "", Stage(stage)), count, waiting)
@@ -158,9 +168,6 @@ class Tallies:
     def latest_troubles(self, send_id: int, limit: int) -> tuple[Trouble, ...]:
         """Return the latest deferrals, refusals, losses and bounces of the log, the last one first."""
         return tuple(map(_trouble, self._database.rows("latest_troubles", send=send_id, limit=limit)))
-
-    def _count_since(self, send_id: int, since: dt.datetime) -> int:
-        return self._number("count_sent_since", send=send_id, since=to_micros(since))
 
     def _number(self, query: str, **values: object) -> int:
         row = self._database.row(query, **values)

@@ -4,11 +4,9 @@
 
 -- name: tally_states
 SELECT state, COUNT(*), COUNT(CASE WHEN doubts > 0 THEN 1 END), MIN(changed_at), MAX(changed_at),
-       COUNT(CASE WHEN next_attempt_at > :now THEN 1 END), MAX(next_attempt_at)
+       COUNT(CASE WHEN changed_at > :since THEN 1 END), COUNT(CASE WHEN next_attempt_at > :now THEN 1 END),
+       MAX(next_attempt_at)
   FROM deliveries WHERE send_id = :send GROUP BY state
-
--- name: count_sent_since
-SELECT COUNT(*) FROM deliveries WHERE send_id = :send AND state = 'sent' AND changed_at > :since
 
 -- name: best_minute
 SELECT MAX(sent)
@@ -21,6 +19,12 @@ SELECT domain, COUNT(*), COUNT(CASE WHEN state = 'sent' THEN 1 END), COUNT(CASE 
        COUNT(CASE WHEN state = 'in_doubt' THEN 1 END),
        COUNT(CASE WHEN state IN ('pending', 'claimed', 'transmitting') THEN 1 END)
   FROM deliveries WHERE send_id = :send GROUP BY domain ORDER BY COUNT(*) DESC, domain LIMIT :limit
+
+-- name: list_editions
+SELECT e.id, e.language, e.variant, e.revision, e.digest
+  FROM editions e
+ WHERE e.id IN (SELECT edition_id FROM send_languages WHERE send_id = :send)
+ ORDER BY e.id
 
 -- name: tally_editions
 SELECT e.id, e.language, e.variant, e.revision, e.digest, t.planned, t.sent, t.failed, t.skipped, t.bounced, t.in_doubt,
@@ -35,11 +39,12 @@ SELECT e.id, e.language, e.variant, e.revision, e.digest, t.planned, t.sent, t.f
   JOIN editions e ON e.id = t.edition_id
  ORDER BY t.planned DESC, e.id
 
--- A row's last reply stands in it; that of a row which waits says why it waits.
+-- A row's last reply stands in it; that of a row which waits says why it waits. Acceptances are left out: nearly all rows
+-- are, and the account counts them.
 -- name: tally_replies
 SELECT code, enhanced, stage, COUNT(*), COUNT(CASE WHEN state IN ('pending', 'claimed', 'transmitting') THEN 1 END),
        MAX(reply)
-  FROM deliveries WHERE send_id = :send AND code IS NOT NULL
+  FROM deliveries WHERE send_id = :send AND state <> 'sent' AND code >= 300
  GROUP BY code, enhanced, stage ORDER BY COUNT(*) DESC, code, enhanced, stage LIMIT :limit
 
 -- name: tally_reasons

@@ -160,7 +160,7 @@ READS: dict[str, Callable] = {
     "ledger.list_doubtful": lambda s, w: list(s.ledger.list_doubtful(w.sending)),
     "tallies.pace": lambda s, w: s.tallies.pace(1, NOW),
     "tallies.by_domain": lambda s, w: s.tallies.by_domain(1, 9),
-    "tallies.by_edition": lambda s, w: s.tallies.by_edition(1),
+    "tallies.by_edition": lambda s, w: s.tallies.by_edition(1, s.sends.account(1)),
     "tallies.by_reply": lambda s, w: s.tallies.by_reply(1, 9),
     "tallies.failed": lambda s, w: s.tallies.failed(1, NOW),
     "tallies.by_reason": lambda s, w: s.tallies.by_reason(1, 9),

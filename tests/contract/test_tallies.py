@@ -53,7 +53,7 @@ def test_the_editions_add_up_too(world):
     world.join("ann", "bob")
     world.join("amelie", language="fr")
     send = world.plan(editions={"": world.edition_id, "fr": french})
-    tallies = world.store.tallies.by_edition(send.send_id)
+    tallies = world.store.tallies.by_edition(send.send_id, world.store.sends.account(send.send_id))
     assert [(each.edition_id, each.language, each.account) for each in tallies] == [
         (world.edition_id, "en", Account(planned=2, open=2)),
         (french, "fr", Account(planned=1, open=1)),
@@ -61,12 +61,17 @@ def test_the_editions_add_up_too(world):
     assert tallies[1].digest == edition("fr").digest
 
 
+def test_the_only_edition_has_the_whole_account(world, send_id):
+    account = world.store.sends.account(send_id)
+    (only,) = world.store.tallies.by_edition(send_id, account)
+    assert (only.edition_id, only.digest, only.account) == (world.edition_id, edition().digest, account)
+
+
 def test_replies_are_counted_with_an_example(world, send_id):
-    accepted, deferred, refused = world.store.tallies.by_reply(send_id, 10)
-    assert (accepted.reply.code, accepted.count, accepted.waiting) == (250, 4, 0)
+    deferred, refused = world.store.tallies.by_reply(send_id, 10)
     assert (deferred.reply.enhanced, deferred.reply.stage, deferred.count, deferred.waiting) == ("4.7.1", "rcpt", 1, 1)
     assert str(refused.reply) == "550 5.1.1 <…@c.example> unknown"
-    assert world.store.tallies.by_reply(send_id, 1) == (accepted,)
+    assert world.store.tallies.by_reply(send_id, 1) == (deferred,)
 
 
 def test_reasons_are_counted_where_no_reply_says_why(world, send_id):
@@ -94,7 +99,9 @@ def test_the_latest_troubles_come_last_first(world, send_id):
 def test_the_pace_is_that_of_the_last_minute_and_of_the_best(world, send_id):
     pace = world.store.tallies.pace(send_id, OPEN)
     assert (pace.first_sent_at, pace.last_sent_at) == (NOW, later(minutes=2))
-    assert (pace.recent, pace.best) == (3, 3)
+    assert (pace.recent, pace.best) == (0, 3)
+    assert world.store.tallies.pace(send_id, later(seconds=179)).recent == 3
+    assert Account.from_counts(8, pace.counts) == world.store.sends.account(send_id)
     assert (pace.due, pace.waiting, pace.doubted) == (0, 1, 1)
     assert pace.waits_until == world.store.sends.next_due_at(send_id)
     assert world.store.tallies.pace(send_id, END).due == 1, "its time has come"

@@ -58,6 +58,11 @@ class Bounce:
         """Tell whether the address is dead for good; never true of a delay, a complaint or a policy."""
         return self.weight is Weight.HARD and self.action is Action.FAILED
 
+    @property
+    def kind_of_weight(self) -> str:
+        """Return ``complaint`` for one, else the weight: what a bounce counts as."""
+        return "complaint" if self.action is Action.COMPLAINED else str(self.weight)
+
     def as_json(self) -> dict[str, object]:
         """Return the four values that ``newsletter bounces classify --json`` prints."""
         return {"address": self.address, "status": self.status, "hard": self.is_hard, "reason": self.reason}

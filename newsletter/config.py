@@ -20,6 +20,7 @@ from newsletter.errors import ConfigError, InputError
 from newsletter.settings import (
     PLACEHOLDER_POSTAL_ADDRESS,
     VERP_LOCAL_MAX,
+    BouncesSection,
     Config,
     DkimSection,
     MonitoringSection,
@@ -38,6 +39,7 @@ __all__ = [
     "CONFIG_NAME",
     "PLACEHOLDER_POSTAL_ADDRESS",
     "VERP_LOCAL_MAX",
+    "BouncesSection",
     "Config",
     "DkimSection",
     "MonitoringSection",
@@ -56,13 +58,14 @@ __all__ = [
     "list_slugs",
     "load_project",
     "placeholder_warning",
+    "read_password",
     "refuse_slug",
 ]
 
 CONFIG_NAME = "newsletter.toml"
 _ENVIRONMENT_PREFIX = "NEWSLETTER_"
 _SLUG_LIMIT = 100
-_SECRET = frozenset({"password"})
+_SECRET = frozenset({"password", "imap_password", "webhook_password"})
 """Keys whose value no message may show."""
 _TEXTS = tuple[str, ...]
 _TYPE_NAMES = {str: "text; put it in quotes", int: "whole number", _TEXTS: 'list of texts; write ["…", "…"]'}
@@ -129,6 +132,19 @@ def placeholder_warning(project: Project) -> str:
         f"{project.root / CONFIG_NAME}: [newsletter] postal_address is still a placeholder; every reader will see it, "
         "write your own"
     )
+
+
+def read_password(folder: Path, value: str, file: str, key: str) -> str:
+    """Return a password: ``value``, or what stands in ``file``, which starts at ``folder``; ``""`` without either.
+
+    ``key`` names the setting of the file, as in ``[smtp] password_file``. Raises ConfigError where it cannot be read.
+    """
+    if value or not file:
+        return value
+    try:
+        return (folder / file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{key}: cannot be read: {error}; correct its path or rights") from None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,11 @@ _DONE = frozenset({"delivered", "expanded", "relayed"})
 
 def read_report(content: bytes) -> Report:
     """Say what the mail ``content`` is; never raises."""
-    mail = read_mail(content)
+    return report_on(read_mail(content), content)
+
+
+def report_on(mail: Mail, content: bytes) -> Report:
+    """Say what a mail is that was taken apart already; ``content`` is its bytes."""
     bounces = _complaints(mail) or _from_notification(mail) or _from_fields(mail) or _from_prose(mail, content)
     if bounces:
         return Report(_kind(bounces), tuple(bounces))

@@ -11,6 +11,7 @@
     ├── ConfigError                 78  newsletter.toml, the environment, a secret
     ├── NotAllowedError              1  a rule refuses what was asked: not approved, changed since, held
     ├── RelayUnavailableError       69  no relay can be reached, or it does not let us in
+    ├── MailboxUnavailableError     75  the bounce mailbox cannot be reached, or is locked: try again later
     ├── StoreError                  65  the store is damaged, or of another version
     │   └── StoreUnavailableError   75  locked, full, gone: try again later
     └── BusyError                   75  another run holds the lock
@@ -90,6 +91,10 @@ class NotAllowedError(NewsletterError):
 
 class RelayUnavailableError(NewsletterError):
     """Raise when no relay can be reached, does not offer TLS as demanded, or refuses the login."""
+
+
+class MailboxUnavailableError(NewsletterError):
+    """Raise when the bounce mailbox cannot be reached just now; no mail of it was lost."""
 
 
 class StoreError(NewsletterError):

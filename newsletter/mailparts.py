@@ -12,6 +12,7 @@ import binascii
 import contextlib
 import email.errors
 import email.header
+import hashlib
 import html
 import re
 from collections.abc import Iterator
@@ -89,6 +90,13 @@ class Mail:
         plain = [part.text for part in self.parts if not part.is_message and part.media_type != "text/html"]
         rich = [strip_html(part.text) for part in self.parts if part.media_type == "text/html"]
         return "\n\n".join(plain if any(text.strip() for text in plain) else rich)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Return 32 bytes that name this mail on whatever way it is read: trace fields on top do not count."""
+        told = [self.fields.value(name) for name in ("message-id", "date", "from", "to", "subject")]
+        texts = [part.text for part in self.parts]
+        return hashlib.sha256("\0".join([*told, *texts]).encode("utf-8", "surrogatepass")).digest()
 
     @cached_property
     def returned(self) -> str:

@@ -145,6 +145,33 @@ class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     ping: str = ""
 
 
+class BouncesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say where mail to ``bounce_address`` lies, and when soft bounces end a subscription: ``[bounces]``.
+
+    One of ``maildir``, ``mbox`` and ``imap_host`` names the place; relative paths start at the project. ``soft_limit``
+    issues in a row that came back suppress, 0 none; the first must be ``soft_days`` old. ``sns_topics`` are the ARNs of
+    the topics of Amazon SNS that may report, ``webhook_password`` is what Postmark reports with.
+    """
+
+    maildir: str = ""
+    mbox: str = ""
+    imap_host: str = ""
+    imap_port: int = 0
+    imap_security: Literal["tls", "starttls", "none"] = "tls"
+    imap_username: str = ""
+    imap_password: str = ""
+    imap_password_file: str = ""
+    imap_ca_file: str = ""
+    imap_folder: str = "INBOX"
+    imap_done_folder: str = ""
+    soft_limit: int = 5
+    soft_days: int = 14
+    sns_topics: tuple[str, ...] = ()
+    webhook_username: str = "newsletter"
+    webhook_password: str = ""
+    webhook_password_file: str = ""
+
+
 class DkimSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Say with which keys messages are signed: ``[dkim]``; ``keys`` names a key file for each selector.
 
@@ -198,6 +225,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         own |= {name: getattr(self.send, name) for name in ("connections", "per_connection", "rate")}
         return (TransportSection(name="smtp", **own),)
 
+    bounces: BouncesSection = BouncesSection()
     monitoring: MonitoringSection = MonitoringSection()
     web: WebSection = WebSection()
 
@@ -229,6 +257,7 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield from _monitoring_problems(config.monitoring)
     yield from _dkim_problems(config.dkim)
     yield from _web_problems(config.web)
+    yield from _bounces_problems(config.bounces)
 
 
 def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:
@@ -354,6 +383,29 @@ def _web_problems(web: WebSection) -> Iterator[tuple[str, str, str]]:
     for key in ("lists", "topics"):
         for name, title in getattr(web, key).items():
             yield "web", key, "" if name.strip() and title.strip() else f"{name!r}: write a name and what readers see"
+
+
+def _bounces_problems(bounces: BouncesSection) -> Iterator[tuple[str, str, str]]:
+    named = [key for key in ("maildir", "mbox", "imap_host") if getattr(bounces, key)]
+    if len(named) > 1:
+        yield "bounces", named[1], f"stands beside {named[0]}; mail to bounce_address lies in one place, name that one"
+    if bounces.imap_host and not bounces.imap_username:
+        yield "bounces", "imap_username", "is missing; write the name that the IMAP server knows"
+    if re.search(r"\s", bounces.imap_host):
+        yield "bounces", "imap_host", f"{bounces.imap_host!r} is no host"
+    if bounces.imap_security == "none" and bounces.imap_host not in ("", "localhost", "127.0.0.1", "::1"):
+        yield "bounces", "imap_security", "'none' would send the password for all to read; write 'tls' or 'starttls'"
+    yield "bounces", "imap_port", _range_problem(bounces.imap_port, 0, 65535, "; 0 is the usual one")
+    yield "bounces", "imap_folder", "" if bounces.imap_folder else "is empty; write 'INBOX'"
+    yield "bounces", "soft_limit", _range_problem(bounces.soft_limit, 0, 100, "; 0 never suppresses for soft bounces")
+    yield "bounces", "soft_days", _range_problem(bounces.soft_days, 0, 3650)
+    for topic in bounces.sns_topics:
+        if not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d+:[\w.-]+", topic):
+            yield (
+                "bounces",
+                "sns_topics",
+                f"{topic!r} is no topic; write its ARN, like 'arn:aws:sns:eu-west-1:1234:bounces'",
+            )
 
 
 def _range_problem(value: int, low: int, high: int, more: str = "") -> str:

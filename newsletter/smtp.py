@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from newsletter.config import SmtpSection
+from newsletter.config import SmtpSection, read_password
 from newsletter.errors import ConfigError, InputError, RelayUnavailableError
 from newsletter.model import Message, Reply, Stage
 from newsletter.wire import GarbageError, Wire, clean_text
@@ -323,13 +323,8 @@ class _Opening:
             )
 
     def password(self) -> str:
-        if self.section.password or not self.section.password_file:
-            return self.section.password
-        path = self.folder / self.section.password_file
-        try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"[smtp] password_file: cannot be read: {error}; correct its path or rights") from None
+        section = self.section
+        return read_password(self.folder, section.password, section.password_file, "[smtp] password_file")
 
     def connect(self) -> socket.socket:
         try:

@@ -1,22 +1,216 @@
 """``newsletter bounces``: read what came back, say what a mail means, and mend what was counted wrongly."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from newsletter.cli.context import App
-from newsletter.cli.exits import DONE
-from newsletter.errors import InputError
+from newsletter.cli.context import App, echo_json, json_option, utc_now
+from newsletter.cli.exits import DONE, TRY_LATER, in_lines
+from newsletter.errors import ConfigError, InputError, NewsletterError
 
 if TYPE_CHECKING:
     from newsletter.bounce import Report
+    from newsletter.bounces import MailLine, Reader
+    from newsletter.config import Project
+    from newsletter.mailbox import Waiting
+    from newsletter.store import LoggedBounce
+
+_SHOWN = 200
 
 
 @click.group("bounces")
 def command() -> None:
     """Read what came back, and say what a mail means."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# read
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@command.command("read")
+@click.option("--maildir", type=click.Path(path_type=Path), help="Read this Maildir.  [default: as [bounces] says]")
+@click.option("--mbox", type=click.Path(path_type=Path), help="Read this mbox.")
+@click.option("--stdin", "piped", is_flag=True, help="Read one mail from standard input, as a mail server pipes it.")
+@json_option
+@click.pass_obj
+def read(app: App, maildir: Path | None, mbox: Path | None, piped: bool, as_json: bool) -> int:
+    """Read mail to the bounce address: count bounces, suppress who is gone, let people leave and confirm.
+
+    Only what a signed token names is acted on; the rest is a line of the report. Each mail counts once, however often
+    it is read. Nothing is deleted. Where mail lies is said in [bounces] of newsletter.toml.
+
+    With --stdin every trouble ends with 75, on which mail servers keep the mail and try again.
+    """
+    if sum(map(bool, (maildir, mbox, piped))) > 1:
+        raise click.UsageError("name one of --maildir, --mbox and --stdin")
+    if not piped:
+        return _read(app, maildir, mbox, as_json=as_json)
+    try:
+        return _read(app, None, None, as_json=as_json, piped=True)
+    except NewsletterError as error:
+        app.note(in_lines(error))
+    except Exception as error:  # a mail server would return the mail to its sender for any other code, and it is lost
+        app.complain(f"bug: {type(error).__name__}: {error}; please report it")
+    return TRY_LATER
+
+
+def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, piped: bool = False) -> int:
+    from newsletter.bounces import apply_kept, take_mail
+
+    project = app.project()
+    mails = _mails(project, maildir, mbox, piped=piped)
+    with _reader(app, project) as reader:
+        lines = apply_kept(reader, utc_now())
+        for waiting in mails:
+            lines.append(take_mail(reader, waiting.content, utc_now()))
+            waiting.done()
+    if as_json:
+        counts = Counter(str(line.effect) for line in lines)
+        echo_json(
+            {"mails": len(lines), "counts": dict(sorted(counts.items())), "lines": [one.as_json() for one in lines]}
+        )
+    else:
+        _tell(app, lines)
+    return DONE
+
+
+def _mails(project: "Project", maildir: Path | None, mbox: Path | None, *, piped: bool) -> "Iterator[Waiting]":
+    """Return the mails of the place that the command line, or else the configuration, names."""
+    from newsletter.config import read_password
+    from newsletter.mailbox import read_imap, read_maildir, read_mbox, read_stream
+
+    section = project.config.bounces
+    if piped:
+        return read_stream(sys.stdin.buffer)
+    if maildir or (section.maildir and not mbox):
+        return read_maildir(maildir or project.root / section.maildir)
+    if mbox or section.mbox:
+        return read_mbox(mbox or project.root / section.mbox)
+    if section.imap_host:
+        password = read_password(
+            project.root, section.imap_password, section.imap_password_file, "[bounces] imap_password_file"
+        )
+        return read_imap(section, password, project.root)
+    raise ConfigError(
+        f"{project.root}/newsletter.toml: [bounces] names no place; write maildir, mbox or imap_host, or use --stdin"
+    )
+
+
+def _tell(app: App, lines: "Sequence[MailLine]") -> None:
+    """Print a line for each mail that did something or could not, then the counts."""
+    counts = Counter(line.effect for line in lines)
+    for line in lines:
+        if line.effect not in ("left alone", "read before"):
+            words = " ".join(filter(None, (line.address or "(no address)", line.issue and f"in {line.issue}")))
+            reason = f": {line.reason}" if line.reason else ""
+            app.say(f"{line.effect}: {words}{reason}")
+            if line.effect == "unsigned" and line.detail:
+                app.say(f"    {line.detail}")
+    told = ", ".join(f"{count} {effect}" for effect, count in sorted(counts.items()))
+    app.say(f"{len(lines)} mail{'s' * (len(lines) != 1)}: {told}" if lines else "no mail waits")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# list, mark, undo
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@command.command("list")
+@click.argument("address", required=False)
+@click.option("--send", "issue", metavar="ISSUE", help="Only what came back of this issue.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show so many, the newest.")
+@json_option
+@click.pass_obj
+def list_(app: App, address: str | None, issue: str | None, limit: int, as_json: bool) -> None:
+    """List what came back, the newest first: all, of one ADDRESS, or of one issue."""
+    import itertools
+
+    from newsletter.bounces import list_logged
+
+    project = app.project()
+    with _reader(app, project) as reader:
+        found = list(itertools.islice(list_logged(reader.store, address or "", issue or ""), limit))
+    if as_json:
+        echo_json({"bounces": [_as_json(one) for one in found]})
+        return
+    for one in found:
+        at = one.at.astimezone(project.zone)
+        told = " ".join(filter(None, (one.weight, one.reason, one.status)))
+        fate = "" if one.fate == "counted" else f" ({one.fate})"
+        ended = ", suppressed" if one.has_suppressed else ""
+        app.print(f"{at:%Y-%m-%d %H:%M}  {one.address or '(erased)'}  {one.issue or '-'}  {told}{ended}{fate}")
+    if not found:
+        app.say("nothing came back")
+
+
+@command.command("mark")
+@click.argument("address")
+@click.option("--send", "issue", metavar="ISSUE", default="", help="The issue that came back.")
+@json_option
+@click.pass_obj
+def mark(app: App, address: str, issue: str, as_json: bool) -> None:
+    """Count a hard bounce that you know of: ADDRESS is not mailed again."""
+    from newsletter.bounces import mark_address
+
+    with _reader(app, app.project()) as reader:
+        line = mark_address(reader, address, issue, utc_now())
+    if as_json:
+        echo_json(line.as_json())
+    else:
+        app.say(f"{line.address}: {line.effect}; 'newsletter bounces undo {line.address}' takes it back")
+
+
+@command.command("undo")
+@click.argument("address")
+@json_option
+@click.pass_obj
+def undo(app: App, address: str, as_json: bool) -> None:
+    """Undo the last bounce or complaint of ADDRESS, which was false; where it ended mail, mail goes on."""
+    from newsletter.bounces import undo_last
+
+    with _reader(app, app.project()) as reader:
+        last = undo_last(reader.store, address, utc_now())
+    if as_json:
+        echo_json(_as_json(last))
+    else:
+        ended = "; they are mailed again" if last.has_suppressed else ""
+        app.say(f"{last.address}: undone: {last.weight}, {last.reason} of {last.at:%Y-%m-%d}{ended}")
+
+
+@contextmanager
+def _reader(app: App, project: "Project") -> "Iterator[Reader]":
+    """Open the store for one command."""
+    from newsletter.bounces import Policy, Reader
+
+    keys, section = app.keys(project), project.config.bounces
+    with app.open_store(project, keys) as store:
+        yield Reader(store, keys, Policy(section.soft_limit, section.soft_days))
+
+
+def _as_json(one: "LoggedBounce") -> dict[str, Any]:
+    return {
+        "address": one.address,
+        "issue": one.issue,
+        "weight": one.weight,
+        "reason": one.reason,
+        "status": one.status,
+        "reply": one.reply,
+        "fate": str(one.fate),
+        "suppressed": one.has_suppressed,
+        "source": one.source,
+        "at": one.at.isoformat(),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# classify
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @command.command("classify")
@@ -34,7 +228,7 @@ def classify(app: App, files: tuple[Path, ...], as_json: bool) -> int:
 
     from newsletter.dsn import read_report
 
-    reports = [(str(file), read_report(_read(file))) for file in files]
+    reports = [(str(file), read_report(_read_file(file))) for file in files]
     if as_json:
         told = [{"file": file, "bounces": [bounce.as_json() for bounce in report.bounces]} for file, report in reports]
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
@@ -45,7 +239,7 @@ def classify(app: App, files: tuple[Path, ...], as_json: bool) -> int:
     return DONE
 
 
-def _read(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     """Return the bytes of a mail file as far as they are looked at."""
     from newsletter.mailparts import READ_MAX
 
@@ -64,9 +258,8 @@ def _lines(file: str, report: "Report") -> list[str]:
     for bounce in report.bounces:
         codes = " ".join(filter(None, (str(bounce.code or ""), bounce.status)))
         weight = f"{bounce.weight}, " if bounce.action in ("failed", "delayed") else ""
-        lines.append(
-            f"  {bounce.address or '(no address named)'}: {weight}{bounce.reason}" + (f" ({codes})" if codes else "")
-        )
+        told = f" ({codes})" if codes else ""
+        lines.append(f"  {bounce.address or '(no address named)'}: {weight}{bounce.reason}{told}")
         if bounce.reply:
-            lines.append(f"    {bounce.reply[:200]}")
+            lines.append(f"    {bounce.reply[:_SHOWN]}")
     return lines

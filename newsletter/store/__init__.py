@@ -11,11 +11,13 @@ take turns; it must not cross a fork. Not here: what a reply means and when to t
 reading of files.
 """
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from newsletter.errors import ConfigError
+from newsletter.store.bounces import Bounces
 from newsletter.store.buckets import Buckets
 from newsletter.store.choices import Choices
 from newsletter.store.database import Database
@@ -30,6 +32,7 @@ from newsletter.store.records import (
     BY_OPERATOR,
     Advance,
     Attempt,
+    BounceFate,
     Change,
     Consent,
     ConsentEvent,
@@ -38,6 +41,7 @@ from newsletter.store.records import (
     Identity,
     IssueFile,
     LedgerRow,
+    LoggedBounce,
     NewSubscriber,
     Notice,
     Preferences,
@@ -77,6 +81,7 @@ __all__ = [
     "Advance",
     "Allowance",
     "Attempt",
+    "BounceFate",
     "Change",
     "Consent",
     "ConsentEvent",
@@ -88,6 +93,7 @@ __all__ = [
     "Identity",
     "IssueFile",
     "LedgerRow",
+    "LoggedBounce",
     "NewSubscriber",
     "Notice",
     "Pace",
@@ -133,6 +139,7 @@ class Store:
         self.buckets = Buckets(database)
         self.outbox = Outbox(database, address_key)
         self.tallies = Tallies(database)
+        self.bounces = Bounces(database)
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +148,10 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Open a transaction: what is written in its block, by whatever methods, is written together or not at all."""
+        return self.database.transaction()
 
     def close(self) -> None:
         """Close the database; closing twice does nothing."""

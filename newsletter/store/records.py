@@ -186,6 +186,8 @@ class SuppressionReason(enum.StrEnum):
     """Say why an address must never be mailed."""
 
     HARD_BOUNCE = "hard bounce"
+    SOFT_BOUNCES = "soft bounces"
+    """So many issues in a row came back that the mailbox is taken for given up."""
     COMPLAINT = "complaint"
     REQUEST = "request"
     OPERATOR = "operator"
@@ -376,6 +378,41 @@ class Attempt:
 # ---------------------------------------------------------------------------------------------------------------------
 # The store itself
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+class BounceFate(enum.StrEnum):
+    """Say what became of a logged bounce."""
+
+    COUNTED = "counted"
+    KEPT = "kept"
+    """Its row is open; it is applied when the row closes."""
+    DROPPED = "dropped"
+    """Its row closed in a way that no bounce can follow: failed, or skipped."""
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedBounce:
+    """Show one logged bounce; ``weight`` is hard, soft, policy or complaint, ``send_id`` None where no row was named.
+
+    ``has_suppressed`` says that this bounce, and nothing before it, ended mail to the address; ``address`` is None once
+    the person was erased.
+    """
+
+    bounce_id: int
+    subscriber_id: int
+    send_id: int | None
+    weight: str
+    fate: BounceFate
+    has_suppressed: bool
+    reason: str
+    status: str
+    code: int
+    reply: str
+    source: str
+    at: dt.datetime
+    address: str | None
+    issue: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,3 +273,31 @@ CREATE TABLE address_changes (
     hour BIGINT NOT NULL,
     asked_at BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- The log of what came back, one row for each bounce or complaint that named a subscriber by a signed token. send_id is
+-- NULL where no row of the ledger was named. weight is hard, soft, policy or complaint; fate is what became of it: counted,
+-- kept (its row is open), dropped (its row closed otherwise), undone; suppressed is 1 where it was this one that ended mail
+-- to the address. source is the Message-ID, provider or operator that it came from; reply holds no address.
+CREATE TABLE bounces (
+    id INTEGER PRIMARY KEY,
+    subscriber_id BIGINT NOT NULL REFERENCES subscribers (id),
+    send_id BIGINT REFERENCES sends (id),
+    weight TEXT NOT NULL,
+    fate TEXT NOT NULL,
+    suppressed BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL,
+    code BIGINT NOT NULL,
+    reply TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+
+CREATE INDEX bounces_subscriber ON bounces (subscriber_id, id);
+CREATE INDEX bounces_kept ON bounces (id) WHERE fate = 'kept';
+
+-- The SHA-256 of each mail that was read from the bounce mailbox: reading it again changes nothing.
+CREATE TABLE bounce_mails (
+    digest BLOB NOT NULL PRIMARY KEY,
+    read_at BIGINT NOT NULL
+) WITHOUT ROWID;

@@ -207,6 +207,7 @@ class Subscribers:
             self._database.change("erase_deliveries", subscriber=subscriber_id)
             self._database.change("erase_attempts", subscriber=subscriber_id)
             self._database.change("erase_consents", subscriber=subscriber_id)
+            self._database.change("erase_bounces", subscriber=subscriber_id)
             if erased:
                 log_consent(
                     self._database,

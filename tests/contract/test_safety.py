@@ -6,13 +6,16 @@ answer. A method that is new and has no call here fails the first test.
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 
 import pytest
 
+from newsletter.bounce import Action, Bounce, Weight
 from newsletter.errors import StoreError, StoreUnavailableError
 from newsletter.store import (
     BY_OPERATOR,
+    BounceFate,
     Evidence,
     IssueFile,
     NewSubscriber,
@@ -28,6 +31,7 @@ from newsletter.store import (
 
 from .conftest import KEY, NOW, edition, later, result
 
+BOUNCE = Bounce("ann@a.example", Action.FAILED, "userunknown", Weight.HARD)
 PARTS = (
     "subscribers",
     "choices",
@@ -40,12 +44,19 @@ PARTS = (
     "buckets",
     "outbox",
     "tallies",
+    "bounces",
 )
 FAY = NewSubscriber(address="fay@f.example")
 PAT = NewSubscriber(address="pat@p.example")
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
 REASON = Evidence(Way.FORM, reason="x")
 APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
+
+
+def enter(block: AbstractContextManager) -> None:
+    with block:
+        pass
+
 
 WRITES: dict[str, Callable] = {
     "subscribers.ensure_list": lambda s, w: s.subscribers.ensure_list("other", NOW),
@@ -125,6 +136,13 @@ WRITES: dict[str, Callable] = {
     "outbox.forget_old": lambda s, w: s.outbox.forget_old(NOW),
     "outbox.save_address_change": lambda s, w: s.outbox.save_address_change(1, "new@n.example", 1, NOW),
     "outbox.drop_address_change": lambda s, w: s.outbox.drop_address_change(1),
+    "bounces.read_once": lambda s, w: enter(s.bounces.read_once(b"1", NOW)),
+    "bounces.log_bounce": lambda s, w: s.bounces.log_bounce(1, w.sending, BOUNCE, BounceFate.COUNTED, NOW, source="x"),
+    "bounces.set_fate": lambda s, w: s.bounces.set_fate(w.logged, BounceFate.UNDONE),
+    "bounces.suppress_bounced": lambda s, w: s.bounces.suppress_bounced(
+        w.logged, 1, SuppressionReason.HARD_BOUNCE, "x", NOW
+    ),
+    "bounces.lift_bounced": lambda s, w: s.bounces.lift_bounced(w.asking),
 }
 READS: dict[str, Callable] = {
     "subscribers.find_list": lambda s, w: s.subscribers.find_list("main"),
@@ -170,6 +188,10 @@ READS: dict[str, Callable] = {
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),
     "buckets.load_buckets": lambda s, w: s.buckets.load_buckets(NOW),
+    "bounces.find_state": lambda s, w: s.bounces.find_state(w.sending, 1),
+    "bounces.load_kept": lambda s, w: s.bounces.load_kept(),
+    "bounces.list_bounces": lambda s, w: list(s.bounces.list_bounces()),
+    "bounces.soft_run": lambda s, w: s.bounces.soft_run(1, w.sending),
     "outbox.next_mail_at": lambda s, w: s.outbox.next_mail_at(),
     "outbox.count_mails": lambda s, w: s.outbox.count_mails(),
     "outbox.find_address_change": lambda s, w: s.outbox.find_address_change(1),
@@ -202,7 +224,11 @@ def scene(world) -> Iterator[SimpleNamespace]:
         store.outbox.ask_mail(kind, "ann@a.example", {}, NOW, wait=later(days=1) - NOW)
     [mail] = store.outbox.take_mails(NOW, limit=1, lease=later(days=1) - NOW)
     store.outbox.save_address_change(1, "else@e.example", 1, NOW)
+    logged = store.bounces.log_bounce(1, sending, BOUNCE, BounceFate.KEPT, NOW, source="x")
+    held_back = store.bounces.log_bounce(asking, None, BOUNCE, BounceFate.COUNTED, NOW, source="x")
+    store.bounces.suppress_bounced(held_back, asking, SuppressionReason.HARD_BOUNCE, "x", NOW)
     return SimpleNamespace(
+        logged=logged,
         store=store,
         kind=world.kind,
         asking=asking,

@@ -137,6 +137,8 @@ def read_imap(section: BouncesSection, password: str, folder: Path, *, timeout_s
     cannot be reached or breaks off.
     """
     where = f"{section.imap_host}, folder {section.imap_folder!r}"
+    if not section.imap_username:
+        raise ConfigError("[bounces] imap_username: is missing; write the name that the IMAP server knows")
     try:
         connection = _connect(section, folder, timeout_s)
     except ssl.SSLCertVerificationError as error:

@@ -389,8 +389,6 @@ def _bounces_problems(bounces: BouncesSection) -> Iterator[tuple[str, str, str]]
     named = [key for key in ("maildir", "mbox", "imap_host") if getattr(bounces, key)]
     if len(named) > 1:
         yield "bounces", named[1], f"stands beside {named[0]}; mail to bounce_address lies in one place, name that one"
-    if bounces.imap_host and not bounces.imap_username:
-        yield "bounces", "imap_username", "is missing; write the name that the IMAP server knows"
     if re.search(r"\s", bounces.imap_host):
         yield "bounces", "imap_host", f"{bounces.imap_host!r} is no host"
     if bounces.imap_security == "none" and bounces.imap_host not in ("", "localhost", "127.0.0.1", "::1"):

@@ -182,13 +182,14 @@ def test_read_says_where_mail_may_lie(room):
     assert_told(room.run("bounces", "read"), 78, "[bounces] names no place", "maildir, mbox or imap_host")
     assert_told(room.run("bounces", "read", "--maildir", "gone"), 78, "gone is no Maildir")
     assert_told(room.run("bounces", "read", "--maildir", "a", "--stdin"), 2, "name one of")
+    room.environ["NEWSLETTER_BOUNCES__IMAP_HOST"] = "mail.example.org"
+    assert_told(room.run("bounces", "read"), 78, "imap_username: is missing")
 
 
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
         ('maildir = "a"\nmbox = "b"', "mbox: stands beside maildir"),
-        ('imap_host = "mail.example.org"', "imap_username: is missing"),
         ('imap_host = "mail.example.org"\nimap_username = "b"\nimap_security = "none"', "for all to read"),
         ("soft_limit = 1000", "write 0 to 100"),
         ('sns_topics = ["bounces"]', "write its ARN"),

@@ -163,6 +163,7 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("monitoring", "textfile"): "newsletter.prom",
         ("monitoring", "ping"): "https://hc.example.org/ping",
         ("send", "rate"): "50/s",
+        ("bounces", "sns_topics"): "arn:aws:sns:eu-west-1:123456789012:bounces",
         ("web", "lists"): '{weekly = "Every week"}',
         ("web", "topics"): '{retail = "Shops"}',
         ("send", "domains"): '{"gmail.com" = "10/s", "*" = "600/min"}',
@@ -195,6 +196,7 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
         "topics": {"retail": "Shops"},
         "domains": {"gmail.com": "10/s", "*": "600/min"},
         "editors": ("ann@example.org", "mark@example.org"),
+        "sns_topics": (value,),
     }
     assert found == tables.get(field.name, int(value) if field.type is int else value)
     default = getattr(getattr(load(environ=extra if name not in extra else {}).config, section), field.name)

@@ -197,8 +197,9 @@ def test_readers_get_their_own_messages(approved, receiver):
 
 
 def test_status_of_every_issue(approved, receiver):
-    assert approved.run("status").out == "nothing was sent yet\n"
-    assert approved.run("status", "--json").json == {"format": 1, "sends": []}
+    assert approved.run("status").out.startswith("nothing was sent yet\n")
+    upcoming = [{"issue": SLUG, "state": "approved", "send_at": None}]
+    assert approved.run("status", "--json").json == {"format": 1, "sends": [], "upcoming": upcoming}
     approved.run("send", SLUG, "--yes")
     assert approved.run("status").out.splitlines()[1].split()[-7:] == ["3", "3", "0", "0", "0", "0", "0"]
     assert approved.run("status", "--json").json["sends"][0]["sent"] == 3

@@ -217,9 +217,21 @@ def test_every_issue_at_a_glance(room):
     assert out[1].split()[-7:] == ["5", "2", "2", "0", "0", "0", "1"]
 
 
+def test_what_was_not_sent_yet_is_shown_above(room):
+    room.issue("2026-12-02", "send_at: 2026-12-02 08:00")
+    room.issue("2026-12-02.fr")
+    room.write("issues/2026-12-09.md", "no front matter")
+    lines = [line.split() for line in room.run("status").out.splitlines()[1:]]
+    assert lines[:2] == [["2026-12-09", "unreadable"], ["2026-12-02", "draft", "2026-12-02", "08:00"]]
+    assert lines[2][:2] == [SLUG, "sending"]
+    found = room.run("status", "--json").json["upcoming"]
+    assert [(each["issue"], each["state"]) for each in found] == [("2026-12-09", "unreadable"), ("2026-12-02", "draft")]
+    assert found[1]["send_at"] == "2026-12-02T08:00:00+01:00"
+
+
 def test_the_latest_issues_come_first_and_all_on_demand(room, monkeypatch):
     monkeypatch.setattr(status, "_LATEST", 0)
-    assert room.run("status", "--json").json == {"format": 1, "sends": [], "more": 1}
+    assert room.run("status", "--json").json == {"format": 1, "sends": [], "upcoming": [], "more": 1}
     assert len(room.run("status", "--all", "--json").json["sends"]) == 1
 
 

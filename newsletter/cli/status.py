@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from newsletter.delivery import Account
     from newsletter.overview import Overview
     from newsletter.store import Send, Store, Trouble
+    from newsletter.upcoming import Upcoming
 
 _LATEST = 12
 _BAR_WIDTH = 60
@@ -236,31 +237,48 @@ def _ways(overview: "Overview") -> Iterator[tuple[str, str]]:
 
 def _show_all(app: App, project: "Project", everything: bool, as_json: bool) -> int:
     from newsletter.overview import summary_json
+    from newsletter.upcoming import find_upcoming
     from newsletter.worker import open_known_store
 
     with open_known_store(project) as store:
         sends = store.sends.load_sends() if store else ()
+        upcoming = find_upcoming(project, {send.issue for send in sends})
         shown = sends if everything else sends[:_LATEST]
         rows = [(send, store.sends.account(send.send_id)) for send in shown] if store else []
     if as_json:
         more = {"more": len(sends) - len(shown)} if len(sends) > len(shown) else {}
-        echo_json({"sends": [summary_json(send, account) for send, account in rows], **more})
-    elif not rows:
-        app.say("nothing was sent yet")
+        sent = [summary_json(send, account) for send, account in rows]
+        echo_json({"sends": sent, "upcoming": [_upcoming_json(each) for each in upcoming], **more})
     else:
-        show_table(app, _glance(project, rows))
+        if not rows:
+            app.say("nothing was sent yet")
+        if rows or upcoming:
+            show_table(app, _glance(project, upcoming, rows))
         if len(sends) > len(shown):
             app.say(f"  and {len(sends) - len(shown):,} older; --all shows them")
     return max((_code(send, account) for send, account in rows), default=DONE)
 
 
-def _glance(project: "Project", rows: "list[tuple[Send, Account]]") -> Table:
+def _glance(project: "Project", upcoming: "tuple[Upcoming, ...]", rows: "list[tuple[Send, Account]]") -> Table:
     cells = []
+    for each in upcoming:
+        when = f"{each.send_at.astimezone(project.zone):%Y-%m-%d %H:%M}" if each.send_at else ""
+        style = BAD if each.state == "unreadable" else FAINT
+        cells.append([Cell(each.issue), Cell(each.state, style), Cell(when, FAINT), *[Cell("")] * len(_COUNTS)])
     for send, account in rows:
         state = str(send.state) if account.closes else f"{send.state} (DOES NOT CLOSE)"
         style = _STATES.get(str(send.state), "") if account.closes else BAD
-        cells.append([Cell(send.issue), Cell(state, style), Cell(_when(send, project), FAINT), *_counts(account)])
+        name = send.issue if send.kind == "issue" else f"{send.issue} ({send.kind})"
+        cells.append([Cell(name), Cell(state, style), Cell(_when(send, project), FAINT), *_counts(account)])
     return Table("", (Column("issue"), Column("state"), Column("when"), *_COUNT_COLUMNS), cells)
+
+
+def _upcoming_json(each: "Upcoming") -> dict[str, object]:
+    return {
+        "issue": each.issue,
+        "state": each.state,
+        "send_at": each.send_at.isoformat() if each.send_at else None,
+    }
 
 
 def _when(send: "Send", project: "Project") -> str:

@@ -26,7 +26,16 @@ from newsletter.dsn import report_on
 from newsletter.errors import InputError
 from newsletter.mailparts import Mail, read_mail
 from newsletter.mailtokens import MailTokens, find_tokens
-from newsletter.store import BounceFate, Evidence, LoggedBounce, Store, Subscriber, SuppressionReason, Way
+from newsletter.store import (
+    BounceFate,
+    Evidence,
+    LoggedBounce,
+    Store,
+    Subscriber,
+    SubscriberList,
+    SuppressionReason,
+    Way,
+)
 from newsletter.tokens import Keys, Purpose, Token
 
 _OPEN = frozenset(str(state) for state in OPEN)
@@ -243,6 +252,48 @@ def _settle(store: Store, send_id: int | None, number: int, bounce: Bounce, now:
     return store.ledger.settle_deliveries(send_id, [number], arrived=True, reason=why, now=now) > 0
 
 
+def take_told(reader: Reader, bounce: Bounce, tokens: Sequence[Token], now: dt.datetime, *, source: str) -> MailLine:
+    """Do what follows from the report of a provider that has proved who it is; call in a transaction.
+
+    Without a token no row moves and no soft bounce counts, but an address that is dead, or whose owner complained, is
+    suppressed.
+    """
+    if tokens:
+        return take_bounce(reader, tokens[0], [bounce], now, source=source)
+    reason = SuppressionReason.COMPLAINT if bounce.action is Action.COMPLAINED else SuppressionReason.HARD_BOUNCE
+    effect = Effect.IGNORED if bounce.action is not Action.FAILED else Effect.COUNTED
+    if bounce.is_hard or bounce.action is Action.COMPLAINED:
+        effect = _suppress_address(reader, bounce, reason, now, source)
+    return MailLine(
+        effect=effect, kind=_kind(bounce), address=bounce.address, reason=bounce.reason, detail=bounce.reply[:200]
+    )
+
+
+def _suppress_address(
+    reader: Reader, bounce: Bounce, reason: SuppressionReason, now: dt.datetime, source: str
+) -> Effect:
+    """Suppress an address, with a line in the log where it is somebody's here."""
+    store = reader.store
+    try:
+        address = parse_address(bounce.address)
+    except InputError:
+        return Effect.IGNORED
+    person = next(
+        filter(None, (store.subscribers.find_subscriber(each.list_id, address) for each in _lists(store))), None
+    )
+    if person is None:
+        is_new = store.subscribers.suppress_address(address, reason, now, bounce.reason)
+    else:
+        number = person.subscriber_id
+        logged = store.bounces.log_bounce(number, None, bounce, BounceFate.COUNTED, now, source=source)
+        is_new = store.bounces.suppress_bounced(logged, number, reason, bounce.reason, now)
+    return Effect.SUPPRESSED if is_new else Effect.ALREADY
+
+
+def _lists(store: Store) -> Sequence[SubscriberList]:
+    return store.subscribers.load_lists()
+
+
 def apply_kept(reader: Reader, now: dt.datetime) -> list[MailLine]:
     """Apply the bounces that waited for rows which are closed now; return a line for each."""
     lines = []
@@ -359,7 +410,7 @@ def _holds(one: LoggedBounce, last: LoggedBounce) -> bool:
 
 def _require_person(store: Store, email: str) -> Subscriber:
     address = parse_address(email)
-    for each in store.subscribers.load_lists():
+    for each in _lists(store):
         if person := store.subscribers.find_subscriber(each.list_id, address):
             return person
     raise InputError(f"{address} is on no list; 'newsletter subscribers list --all' shows who is")

@@ -22,6 +22,8 @@ def command(app: App, host: str | None, port: int | None, threads: int | None) -
     Listens on this machine alone unless told otherwise: put nginx before it (docs/web.md). SIGTERM ends it once the
     requests in hand are answered.
     """
+    from newsletter.bounces import Policy, Reader
+    from newsletter.web.providers import open_hooks
     from newsletter.web.serving import open_desk, open_server, told_to_end
 
     project = app.project()
@@ -29,7 +31,9 @@ def command(app: App, host: str | None, port: int | None, threads: int | None) -
     web = project.config.web
     stop = threading.Event()
     with app.open_store(project, keys) as store:
-        desk = open_desk(project, store, keys, clock=utc_now)
+        section = project.config.bounces
+        reader = Reader(store, keys, Policy(section.soft_limit, section.soft_days))
+        desk = open_desk(project, store, keys, clock=utc_now, hooks=open_hooks(project, reader))
         port = web.port if port is None else port
         with told_to_end(stop), open_server(project, desk, host or web.host, port, threads or web.threads) as server:
             shown = f"[{server.host}]" if ":" in server.host else server.host

@@ -7,7 +7,7 @@ is in ``examine``.
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from newsletter.config import Project
@@ -93,8 +93,20 @@ def _examine_names(patient: Patient, project: Project, identity: SenderIdentity)
         keys=signer.keys if signer else (),
     )
     seen = find_addresses(names, resolver)
+    others = [(other, find_addresses(other, resolver)) for other in _other_relays(project, names)]
     yield from examine_mx(names, resolver)
     yield from examine_spf(names, seen, resolver)
+    for other, seen_too in others:
+        yield from examine_spf(other, seen_too, resolver)
     yield from examine_dkim(names, resolver)
     yield from examine_dmarc(names, resolver)
     yield from examine_ptr(names, seen, resolver)
+    for other, seen_too in others:
+        yield from examine_ptr(other, seen_too, resolver)
+
+
+def _other_relays(project: Project, names: MailNames) -> Iterator[MailNames]:
+    """Yield the names with each further relay's host; none where the operator named the addresses of all of them."""
+    hosts = dict.fromkeys(relay.host for relay in project.config.relays)
+    if not names.sends_from:
+        yield from (replace(names, relay_host=host) for host in hosts if host != names.relay_host)

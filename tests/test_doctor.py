@@ -286,6 +286,25 @@ def test_records_that_are_wrong(clinic):
         assert f"\n{' ' * 33}{record}" in answer.out
 
 
+def test_every_relay_s_host_is_asked_for(clinic):
+    relay = clinic.environ.pop("NEWSLETTER_SMTP__PORT")
+    for name in [name for name in clinic.environ if name.startswith("NEWSLETTER_SMTP__")]:
+        del clinic.environ[name]
+    ours = 'username = "weekly"\npassword = "secret"\nca_file = "ca.pem"\nhelo = "client"\n'
+    config = (clinic.root / "newsletter.toml").read_text()
+    config += f'\n[[transports]]\nname = "main"\nhost = "127.0.0.1"\nport = {relay}\n{ours}'
+    config += '\n[[transports]]\nname = "spare"\nhost = "spare.example.org"\nport = 1\ntimeout = 1\n'
+    clinic.write("newsletter.toml", config)
+    clinic.dns.host("spare.example.org", "192.0.2.99")
+    findings = clinic.doctor("--json", sends_from="").json["findings"]
+    spf = [each["found"] for each in findings if each["check"] == "spf"]
+    assert any("does not name 192.0.2.99" in found for found in spf), "its mail would fail SPF"
+    assert any("192.0.2.99" in each["found"] for each in findings if each["check"] == "ptr")
+    assert [each["found"] for each in findings if each["check"] == "relay" and "spare" in each["found"]]
+    named = clinic.doctor("--json").json["findings"]
+    assert not any("192.0.2.99" in each["found"] for each in named), "the operator named every address"
+
+
 def test_without_an_address_what_depends_on_it_is_not_checked(clinic):
     assert {"spf", "ptr"} <= set(clinic.levels(sends_from=""))
     assert clinic.doctor(sends_from="").code == 0

@@ -26,7 +26,8 @@ from newsletter.freezer import FrozenIssue, freeze_issue
 from newsletter.identity import identity_of
 from newsletter.model import Part
 from newsletter.reports import Ending, SendReport
-from newsletter.sender import SenderSetup, run_send
+from newsletter.sender import SenderSetup, Transport, run_send
+from newsletter.settings import TransportSection
 from newsletter.smtp import open_transport
 from newsletter.store import LedgerRow, NewSubscriber, Result, SendPlan, Store, open_store
 from newsletter.subscriptions import default_list
@@ -249,8 +250,7 @@ class _Stage:
             identity=identity_of(config.newsletter),
             keys=self._keys,
             connect=lambda: open_transport(receiver.section),
-            connections=config.send.connections,
-            per_connection=config.send.per_connection,
+            transports=tuple(_stand_in(relay, receiver) for relay in config.relays),
             dkim=self._play.dkim,
             clock=self._clock,
             doubt=config.send.doubt,
@@ -304,8 +304,19 @@ class _Stage:
             is_finished=report.send.state is SendState.FINISHED,
             seconds=seconds,
             lasted=self._clock.elapsed,
-            connections=self._project.config.send.connections,
+            connections=sum(relay.connections for relay in self._project.config.relays),
         )
+
+
+def _stand_in(relay: TransportSection, receiver: UnreliableReceiver) -> Transport:
+    """Return a relay as it is configured, but for where it leads, and without a rate: that would be waited for."""
+    return Transport(
+        name=relay.name,
+        connect=lambda: open_transport(receiver.section),
+        connections=relay.connections,
+        per_connection=relay.per_connection,
+        weight=relay.weight,
+    )
 
 
 def compare(rows: tuple[LedgerRow, ...], taken: Mapping[str, list[Taken]]) -> Comparison:

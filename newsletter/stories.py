@@ -1,0 +1,297 @@
+"""Group entries of many sources into stories, and rank stories with a reason for every point; pure.
+
+Two entries tell one story where they have the same page, or where their headlines (or headlines and first sentences)
+are alike and they came within a few days of each other. Likeness is counted in pieces of characters, so scripts do not
+matter; two languages are matched only as far as they share words and names. How good that is, and on what the bounds
+were chosen, is measured by ``tests/stories`` (docs/notes/stories.md).
+
+The rank is a sum of few terms, each with a weight in ``[ranking]`` and a reason in words. Nothing is learned, nothing
+is hidden: whoever disagrees with an order reads why, and changes a weight.
+"""
+
+import datetime as dt
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from newsletter.likeness import Collection
+from newsletter.weburls import url_key
+
+WINDOW = dt.timedelta(days=4)
+"""Entries further apart tell two stories, however alike their words are: last year's festival is not this one."""
+TITLES_ALIKE = 0.4
+"""Likeness of headlines from which on two entries tell one story."""
+FEED_ALIKE = 0.75
+"""The same within one feed: a source seldom tells a story twice, and its columns have headlines of one pattern."""
+TEXTS_ALIKE = 0.25
+"""Likeness of headlines and summaries together that is enough where the headlines have at least half of it."""
+SEED_ALIKE = 0.1
+"""Likeness to the first entry of a story below which an entry does not join it: chains must not drift."""
+SEEN_ALIKE = 0.6
+"""Likeness of headlines from which on a story was in a past issue."""
+_RAREST, _SHARED, _CANDIDATES = 12, 2, 40
+_COMMON = 60
+"""Entries that may share a piece before it finds no candidates any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Hold one item of a feed as an editor may select it; texts are plain, ``url`` is canonical.
+
+    ``published_at`` is when it was first seen where its feed names no instant. ``weight`` is its source's.
+    """
+
+    entry_id: int
+    feed: str
+    source: str
+    title: str
+    url: str
+    published_at: dt.datetime
+    summary: str = ""
+    author: str = ""
+    image: str = ""
+    language: str = ""
+    tags: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastArticle:
+    """Name an article of a past issue."""
+
+    slug: str
+    url: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Hold the weights of ``[ranking]``; ``half_life`` halves the term of recency.
+
+    ``topics`` maps a topic to the words that tell of it, matched without case in headline, summary and tags.
+    """
+
+    sources: float = 3.0
+    recency: float = 2.0
+    source_weight: float = 1.0
+    topic: float = 1.5
+    seen: float = -10.0
+    half_life: dt.timedelta = dt.timedelta(hours=36)
+    topics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Say in words what a story gets points for, and how many."""
+
+    words: str
+    points: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Hold the entries that tell one story, the one to select first, and why it has its rank.
+
+    ``topics`` are those it matches; ``seen_in`` is the slug of a past issue that had it, or ``""``.
+    """
+
+    entries: tuple[Entry, ...]
+    reasons: tuple[Reason, ...] = ()
+    topics: tuple[str, ...] = ()
+    seen_in: str = ""
+
+    @property
+    def best(self) -> Entry:
+        """Return the entry to select."""
+        return self.entries[0]
+
+    @property
+    def points(self) -> float:
+        """Return the sum by which stories are ranked."""
+        return sum(reason.points for reason in self.reasons)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the sources that tell the story, each once, the best first."""
+        return tuple(dict.fromkeys(entry.source for entry in self.entries))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Grouping
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def group_entries(entries: Iterable[Entry]) -> tuple[Story, ...]:
+    """Return the stories that ``entries`` tell, in the order of their first entry; no rank is given yet.
+
+    The order of ``entries`` does not count. Grouping 20,000 takes seconds.
+    """
+    ordered = sorted(entries, key=lambda entry: (entry.published_at, entry.entry_id))
+    grouper = _Grouper(ordered)
+    for position in range(len(ordered)):
+        grouper.place(position)
+    return tuple(
+        Story(entries=tuple(sorted((ordered[member] for member in members), key=_preference)))
+        for members in grouper.stories
+    )
+
+
+def _preference(entry: Entry) -> tuple[float, bool, dt.datetime, int]:
+    """Order the entries of a story: the weightier source, one with words of its own, the earlier."""
+    return (-entry.weight, not entry.summary, entry.published_at, entry.entry_id)
+
+
+class _Grouper:
+    """Put one entry after the other, oldest first, to the story it tells or to a new one."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+        self._titles = Collection(entry.title for entry in entries)
+        self._texts = Collection(f"{entry.title} {entry.summary}" for entry in entries)
+        self._rarest = [self._texts.rarest(fingerprint, _RAREST) for fingerprint in self._texts.fingerprints]
+        self._holders: defaultdict[str, list[int]] = defaultdict(list)
+        self._story_of: list[int] = []
+        self._pages: dict[str, int] = {}
+        self.stories: list[list[int]] = []
+
+    def place(self, position: int) -> None:
+        """Give the entry at ``position`` its story, and let later ones find it."""
+        key = url_key(self._entries[position].url)
+        story = self._pages.get(key) if key else None
+        if story is None:
+            story = self._nearest(position)
+        if story is None:
+            story = len(self.stories)
+            self.stories.append([])
+        self.stories[story].append(position)
+        self._story_of.append(story)
+        if key:
+            self._pages.setdefault(key, story)
+        for piece in self._rarest[position]:
+            self._holders[piece].append(position)
+
+    def _nearest(self, position: int) -> int | None:
+        """Return the story with the entry most alike to that at ``position``, None where none is alike enough."""
+        best, nearest = 0.0, None
+        for other in self._candidates(position):
+            likeness = self._likeness(position, other)
+            if likeness > best and self._is_near_seed(position, self._story_of[other]):
+                best, nearest = likeness, self._story_of[other]
+        return nearest
+
+    def _candidates(self, position: int) -> Iterator[int]:
+        """Yield earlier entries of the last days that share rare pieces with that at ``position``."""
+        since = self._entries[position].published_at - WINDOW
+        shared: Counter[int] = Counter()
+        for piece in self._rarest[position]:
+            holders = self._holders[piece]
+            if len(holders) <= _COMMON:
+                shared.update(holders)
+        for other, count in shared.most_common(_CANDIDATES):
+            if count >= _SHARED and self._entries[other].published_at >= since:
+                yield other
+
+    def _likeness(self, one: int, other: int) -> float:
+        """Return how alike two entries are, 0 where that is not enough for one story."""
+        titles = _alike(self._titles, one, other)
+        if self._entries[one].feed == self._entries[other].feed:
+            return 1 + titles if titles >= FEED_ALIKE else 0.0
+        if titles >= TITLES_ALIKE:
+            return 1 + titles
+        texts = _alike(self._texts, one, other)
+        return texts if texts >= TEXTS_ALIKE and titles >= TEXTS_ALIKE / 2 else 0.0
+
+    def _is_near_seed(self, position: int, story: int) -> bool:
+        return _alike(self._texts, position, self.stories[story][0]) >= SEED_ALIKE
+
+
+def _alike(collection: Collection, one: int, other: int) -> float:
+    return collection.likeness(collection.fingerprints[one], collection.fingerprints[other])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ranking
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def rank_stories(
+    stories: Iterable[Story], ranking: Ranking, now: dt.datetime, past: Sequence[PastArticle] = ()
+) -> tuple[Story, ...]:
+    """Return the stories with their reasons, the one with most points first; equal ones by their newest entry."""
+    memory = Memory(past)
+    ranked = [_ranked(story, ranking, now, memory) for story in stories]
+    return tuple(sorted(ranked, key=lambda story: (-round(story.points, 6), _age(story, now), story.best.entry_id)))
+
+
+def _ranked(story: Story, ranking: Ranking, now: dt.datetime, memory: "Memory") -> Story:
+    topics = tuple(topic for topic, words in ranking.topics.items() if _matches(story, words))
+    seen_in = memory.find(story)
+    reasons = [_sources_reason(story, ranking), _recency_reason(story, ranking, now), *_weight_reasons(story, ranking)]
+    reasons += [Reason(f"topic {topic}", ranking.topic) for topic in topics]
+    if seen_in:
+        reasons.append(Reason(f"was in {seen_in}", ranking.seen))
+    return Story(entries=story.entries, reasons=tuple(reasons), topics=topics, seen_in=seen_in)
+
+
+def _sources_reason(story: Story, ranking: Ranking) -> Reason:
+    sources = story.sources
+    named = ", ".join(sources[:4]) + (f" and {len(sources) - 4} more" if len(sources) > 4 else "")
+    words = f"{len(sources)} sources: {named}" if len(sources) > 1 else f"1 source: {named}"
+    return Reason(words, ranking.sources * math.log2(len(sources)))
+
+
+def _recency_reason(story: Story, ranking: Ranking, now: dt.datetime) -> Reason:
+    age = max(_age(story, now), dt.timedelta())
+    hours = age // dt.timedelta(hours=1)
+    words = f"{hours} h old" if hours < 48 else f"{hours // 24} days old"
+    return Reason(words, ranking.recency * 0.5 ** (age / ranking.half_life))
+
+
+def _age(story: Story, now: dt.datetime) -> dt.timedelta:
+    return now - max(entry.published_at for entry in story.entries)
+
+
+def _weight_reasons(story: Story, ranking: Ranking) -> Iterator[Reason]:
+    heaviest = max(story.entries, key=lambda entry: entry.weight)
+    if heaviest.weight != 1:
+        words = f"{heaviest.source} weighs {heaviest.weight:g}"
+        yield Reason(words, ranking.source_weight * (heaviest.weight - 1))
+
+
+def _matches(story: Story, words: Sequence[str]) -> bool:
+    texts = [f"{entry.title}\n{entry.summary}\n{' '.join(entry.tags)}".casefold() for entry in story.entries]
+    return any(word.casefold() in text for word in words for text in texts)
+
+
+class Memory:
+    """Know the articles of past issues, and find a story among them: by its page, else by its headline."""
+
+    def __init__(self, past: Sequence[PastArticle]) -> None:
+        self._past = sorted(past, key=lambda article: article.slug)
+        self._pages = {key: article.slug for article in self._past if (key := url_key(article.url))}
+        self._collection = Collection(article.title for article in self._past)
+        self._holders: defaultdict[str, list[int]] = defaultdict(list)
+        for position, fingerprint in enumerate(self._collection.fingerprints):
+            for piece in fingerprint.pieces:
+                self._holders[piece].append(position)
+
+    def find(self, story: Story) -> str:
+        """Return the slug of the latest issue that had the story, ``""`` where none had."""
+        pages = [self._pages[key] for entry in story.entries if (key := url_key(entry.url)) in self._pages]
+        return max(pages) if pages else max((self._find_title(entry.title) for entry in story.entries), default="")
+
+    def _find_title(self, title: str) -> str:
+        fingerprint = self._collection.fingerprint(title)
+        shared: Counter[int] = Counter()
+        for piece in fingerprint.pieces:
+            holders = self._holders.get(piece, [])
+            if len(holders) <= _COMMON:
+                shared.update(holders)
+        titles = self._collection.fingerprints
+        alike = (
+            self._past[position].slug
+            for position, count in shared.items()
+            if count >= _SHARED and self._collection.likeness(fingerprint, titles[position]) >= SEEN_ALIKE
+        )
+        return max(alike, default="")

@@ -14,12 +14,12 @@ from typing import TextIO
 
 from newsletter.delivery import State
 from newsletter.errors import InputError
+from newsletter.listcolumns import guard_cell
 from newsletter.replywords import explain
 from newsletter.store import LedgerRow, Store
 
 COLUMNS = ("address", "state", "code", "reply", "meaning", "reason", "attempts", "changed_at", "domain")
 _STATES = frozenset({State.FAILED, State.BOUNCED, State.SKIPPED, State.IN_DOUBT})
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def write_failures(store: Store, send_id: int, path: Path) -> int:
@@ -49,7 +49,7 @@ def stream_failures(store: Store, send_id: int, stream: TextIO) -> int:
     count = 0
     for row in store.ledger.list_failures(send_id):
         if row.state in _STATES:
-            writer.writerow([guarded(cell) for cell in _cells(row)])
+            writer.writerow([guard_cell(cell) for cell in _cells(row)])
             count += 1
     return count
 
@@ -65,8 +65,3 @@ def _cells(row: LedgerRow) -> Iterator[str]:
     yield str(row.attempts)
     yield row.changed_at.isoformat(timespec="seconds")
     yield row.domain
-
-
-def guarded(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

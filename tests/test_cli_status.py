@@ -16,7 +16,7 @@ from smtp_server import SmtpServer
 
 from newsletter.cli import status
 from newsletter.delivery import State
-from newsletter.failures import guarded
+from newsletter.listcolumns import guard_cell
 from newsletter.store import open_store
 
 SLUG = "2026-11-25"
@@ -199,12 +199,12 @@ def test_a_file_that_cannot_be_written_is_told_and_an_older_one_stays(room, tmp_
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1"])
 def test_no_cell_is_a_formula(cell):
-    assert guarded(cell) == f"'{cell}"
+    assert guard_cell(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "ann@example.org", "a=b", "550 5.1.1", " =1"])
 def test_plain_cells_stay_as_they_are(cell):
-    assert guarded(cell) == cell
+    assert guard_cell(cell) == cell
 
 
 # -- every issue ------------------------------------------------------------------------------------------------------

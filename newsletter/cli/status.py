@@ -130,7 +130,8 @@ def _what_is_left(project: "Project", overview: "Overview") -> Iterator[tuple[st
         when = f", {_span(left)} at this rate" if left is not None else ", with the next run"
         yield "left", f"{pace.due:,} to go{when}"
     if pace.waiting and overview.next_due_at and pace.waits_until:
-        last = f", the last one {_instant(pace.waits_until, project)}" if pace.waiting > 1 else ""
+        until = pace.waits_until.astimezone(project.zone)
+        last = f"; the last of them at {until:%Y-%m-%d %H:%M}" if pace.waiting > 1 else ""
         away = max(overview.next_due_at - overview.now, dt.timedelta(0))
         at = _instant(overview.next_due_at, project)
         yield "waiting", f"{pace.waiting:,} for a later attempt: next attempt at {at}, in {_span(away)}{last}"

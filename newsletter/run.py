@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from newsletter.brake import Brake
 from newsletter.claims import Claims
@@ -34,7 +34,19 @@ from newsletter.transports import PER_CONNECTION, RECONNECT_WAITS_S, Line, Trans
 
 AGAIN_AFTER = dt.timedelta(minutes=5)
 """When a row is tried again that lost its connection twice in one run, or whose answer never came."""
+ISSUES_APART = dt.timedelta(hours=12)
+"""How long before another a send must have begun to be given up for it: greylisting must not cost anyone an issue."""
 _ANYBODY = Recipient(subscriber_id=0, list_id=0, address="anybody@example.org")
+
+
+class Guard(Protocol):
+    """Refuse a store that may not send from here (``belonging.HostGuard``)."""
+
+    def admit(self, store: Store) -> None:
+        """Raise NotAllowedError where the store may not send from here."""
+
+    def count(self, store: Store) -> None:
+        """Count a run that sends, at its start and at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,7 @@ class SenderSetup:
     them, each for up to ``per_connection`` messages. Where there are ``transports``, they carry the send in its place.
     ``rates`` are those of recipients' domains, ``"*"`` that of every other one. ``clock`` returns an aware instant.
     ``doubt`` says what becomes of rows whose answer never came: sent once more, under the same Message-ID, or kept.
-    ``dkim`` signs every message, where there is one.
+    ``dkim`` signs every message, where there is one. ``guard`` refuses a store that was copied from elsewhere.
     """
 
     identity: SenderIdentity
@@ -57,6 +69,7 @@ class SenderSetup:
     transports: tuple[Transport, ...] = ()
     rates: Mapping[str, Rate] = field(default_factory=dict)
     dkim: Signer | None = None
+    guard: Guard | None = None
     doubt: Literal["resend", "hold"] = "resend"
     postal_address: str = ""
     reconnect_waits_s: tuple[float, ...] = RECONNECT_WAITS_S
@@ -126,18 +139,33 @@ class Run:
         return self._is_halted or self.stop.is_set()
 
     def begin(self) -> None:
-        """Repair what dead runs left, and let the send run if it may.
+        """Repair what dead runs left, and let the send run if it may; NotAllowedError where the store is a copy.
 
         Under the lock every other owner is dead, and of our name nothing is claimed yet. A send that starts takes the
         turn of those before it: whom it goes to is not tried any more with an older issue.
         """
+        if self.setup.guard:
+            self.setup.guard.admit(self.store)
         ledger, now = self.store.ledger, self.setup.clock()
         self._recovery = ledger.recover_deliveries(self.send_id, ledger.list_owners(self.send_id), now)
         self.send = self.store.sends.load_send(self.send_id)
         if self.send.state is SendState.FROZEN:
             self.send = self.store.sends.start_send(self.send_id, now)
-        if self.send.state in RUNNING and self.setup.doubt == "resend":
-            ledger.resend_doubtful(self.send_id, now)
+        if self.send.state in RUNNING:
+            self._count_run()
+            self._supersede(now)
+            if self.setup.doubt == "resend":
+                ledger.resend_doubtful(self.send_id, now)
+
+    def _count_run(self) -> None:
+        if self.setup.guard:
+            self.setup.guard.count(self.store)
+
+    def _supersede(self, now: dt.datetime) -> None:
+        """Give up older issues for whom they were deferred, and who get this one: nobody wants last week's after it."""
+        reason = f"given up when {self.send.issue} began"
+        for older in self.store.ledger.supersede_deliveries(self.send_id, reason, ISSUES_APART, now):
+            self.store.sends.finish_send(older, now)
 
     # -- the store ----------------------------------------------------------------------------------------------------
 
@@ -250,6 +278,8 @@ class Run:
     def close(self) -> SendReport:
         """Finish the send where no open row is left, and account for it."""
         sends, now = self.store.sends, self.setup.clock()
+        if self._recorded:
+            self._count_run()
         if self._ending is None and self.send.state in RUNNING:
             if self.setup.doubt == "resend":
                 # Not at once: whatever swallowed the answer may still be there.

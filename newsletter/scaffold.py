@@ -103,7 +103,7 @@ One to three sentences: what happened, and why it matters to your readers.
   > One line more, where it needs one.
 """
 
-_IGNORED = "newsletter.secret\nnewsletter.db*\nbuild/\n"
+_IGNORED = "newsletter.secret\nnewsletter.host\nnewsletter.db*\nbuild/\n"
 
 
 def write_project(folder: Path, title: str, sender: str, today: dt.date) -> Path:

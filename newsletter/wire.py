@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from contextlib import suppress
+from functools import lru_cache
 
 from newsletter.model import Reply, Stage
 
@@ -75,14 +76,22 @@ class Wire:
     def read_reply(self, stage: Stage, seconds: float) -> Reply:
         """Read one reply, of one or more lines that must agree on the code (RFC 5321 section 4.2.1)."""
         self._allow(seconds)
+        line = self.readline()
+        if line[3:4] == b" ":
+            # Most replies are one line, and most of those were said before.
+            return _parse_line(line, stage)
+        return self._read_lines(line, stage)
+
+    def _read_lines(self, line: bytes, stage: Stage) -> Reply:
         code, texts, more = b"", [], True
         while more:
-            line = self.readline()
+            line = line or self.readline()
             match = _REPLY_LINE.fullmatch(line)
             if match is None or code not in (b"", match[1]):
                 raise GarbageError(f"'{clean_text(line)}' is no SMTP reply")
             code, more = match[1], match[2] == b"-"
             texts.append(clean_text(match[3] or b""))
+            line = b""
         return parse_reply(int(code), texts, stage)
 
     def _allow(self, seconds: float) -> None:
@@ -101,6 +110,15 @@ class Wire:
         if left <= 0:
             raise TimeoutError("timed out")
         return left
+
+
+@lru_cache(maxsize=64)
+def _parse_line(line: bytes, stage: Stage) -> Reply:
+    """Return the reply that one line is, and no more follows."""
+    match = _REPLY_LINE.fullmatch(line)
+    if match is None:
+        raise GarbageError(f"'{clean_text(line)}' is no SMTP reply")
+    return parse_reply(int(match[1]), [clean_text(match[3] or b"")], stage)
 
 
 def parse_reply(code: int, texts: list[str], stage: Stage) -> Reply:

@@ -14,6 +14,7 @@ from newsletter.cli.exits import DONE, FINDINGS, TRY_LATER, UNAVAILABLE
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
+    from newsletter.belonging import HostGuard
     from newsletter.config import Project
     from newsletter.delivery import Account
     from newsletter.dkim import Signer
@@ -66,10 +67,19 @@ def sender_setup(project: "Project", keys: "Keys", announce: "Callable[[str], No
         transports=tuple(transports),
         rates={domain: rate for domain, rate in rates.items() if rate},
         dkim=dkim_signer(project, announce),
+        guard=host_guard(project),
         clock=utc_now,
         doubt=send.doubt,
         postal_address=newsletter.postal_address,
     )
+
+
+def host_guard(project: "Project") -> "HostGuard":
+    """Return what refuses a store that was copied from another host, or restored from an old backup."""
+    from newsletter.belonging import HostGuard, find_host_id
+
+    is_shared = not project.store_url.startswith("sqlite:")
+    return HostGuard(root=project.root, host_id=find_host_id(), is_shared=is_shared)
 
 
 def dkim_signer(project: "Project", announce: "Callable[[str], None] | None" = None) -> "Signer | None":

@@ -149,6 +149,18 @@ class Ledger:
             f"expire_deliveries@{State.PENDING}", send=send_id, reason=storable(reason), now=to_micros(now)
         )
 
+    def supersede_deliveries(self, send_id: int, reason: str, apart: dt.timedelta, now: dt.datetime) -> tuple[int, ...]:
+        """Give up whoever was deferred by an older send and has a row of this one; return the older sends.
+
+        Older is a running send of the same kind that began ``apart`` or more before this one.
+        """
+        values = {"send": send_id, "reason": storable(reason), "now": to_micros(now)}
+        with self._database.transaction():
+            rows = self._database.rows("list_older_sends", send=send_id, apart=apart // dt.timedelta(microseconds=1))
+            for (older,) in rows:
+                self._database.change(f"supersede_deliveries@{State.PENDING}", older=older, **values)
+        return tuple(older for (older,) in rows)
+
     def list_owners(self, send_id: int) -> frozenset[str]:
         """Return the owners that hold rows of the send, alive or dead."""
         return frozenset(row[0] for row in self._database.rows("list_owners", send=send_id))

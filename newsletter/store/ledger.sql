@@ -148,6 +148,20 @@ UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
 UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
  WHERE send_id = :send AND state = {from} AND next_attempt_at >= 0
 
+-- Those who wait for an older issue and get a newer one too are not tried with the older one any more.
+-- name: supersede_deliveries
+-- move: EXPIRE
+UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
+ WHERE send_id = :older AND state = {from} AND next_attempt_at >= 0 AND attempts > 0
+   AND EXISTS (SELECT 1 FROM deliveries newer
+                WHERE newer.send_id = :send AND newer.subscriber_id = deliveries.subscriber_id)
+
+-- name: list_older_sends
+SELECT older.id
+  FROM sends older JOIN sends newer ON newer.id = :send
+ WHERE older.id <> newer.id AND older.kind = newer.kind AND older.state IN ({running})
+   AND older.started_at <= newer.started_at - :apart
+
 -- Here and below, +send_id keeps SQLite from walking the whole send by its primary key: few rows have an owner.
 -- name: list_owners
 SELECT DISTINCT owner FROM deliveries WHERE +send_id = :send AND owner IS NOT NULL

@@ -115,6 +115,7 @@ WRITES: dict[str, Callable] = {
     "ledger.release_deliveries": lambda s, w: s.ledger.release_deliveries(w.sending, "me", [w.claimed], NOW),
     "ledger.skip_deliveries": lambda s, w: s.ledger.skip_deliveries(w.sending, "me", [w.claimed], "x", NOW),
     "ledger.expire_deliveries": lambda s, w: s.ledger.expire_deliveries(w.sending, "x", NOW),
+    "ledger.supersede_deliveries": lambda s, w: s.ledger.supersede_deliveries(w.sending, "x", NOW - NOW, NOW),
     "ledger.recover_deliveries": lambda s, w: s.ledger.recover_deliveries(w.sending, {"me"}, NOW),
     "ledger.resend_doubtful": lambda s, w: s.ledger.resend_doubtful(w.sending, NOW),
     "ledger.settle_deliveries": lambda s, w: s.ledger.settle_deliveries(

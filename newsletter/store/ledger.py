@@ -154,12 +154,12 @@ class Ledger:
 
         Older is a running send of the same kind that began ``apart`` or more before this one.
         """
-        values = {"send": send_id, "reason": storable(reason), "now": to_micros(now)}
+        values = {"send": send_id, "apart": apart // dt.timedelta(microseconds=1)}
         with self._database.transaction():
-            rows = self._database.rows("list_older_sends", send=send_id, apart=apart // dt.timedelta(microseconds=1))
-            for (older,) in rows:
-                self._database.change(f"supersede_deliveries@{State.PENDING}", older=older, **values)
-        return tuple(older for (older,) in rows)
+            self._database.change(
+                f"supersede_deliveries@{State.PENDING}", reason=storable(reason), now=to_micros(now), **values
+            )
+            return tuple(older for (older,) in self._database.rows("list_older_sends", **values))
 
     def list_owners(self, send_id: int) -> frozenset[str]:
         """Return the owners that hold rows of the send, alive or dead."""

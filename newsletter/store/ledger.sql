@@ -152,7 +152,11 @@ UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
 -- name: supersede_deliveries
 -- move: EXPIRE
 UPDATE deliveries SET state = {to}, reason = :reason, changed_at = :now
- WHERE send_id = :older AND state = {from} AND next_attempt_at >= 0 AND attempts > 0
+ WHERE send_id IN (SELECT older.id
+                     FROM sends older JOIN sends newer ON newer.id = :send
+                    WHERE older.id <> newer.id AND older.kind = newer.kind AND older.state IN ({running})
+                      AND older.started_at <= newer.started_at - :apart)
+   AND state = {from} AND next_attempt_at >= 0 AND attempts > 0
    AND EXISTS (SELECT 1 FROM deliveries newer
                 WHERE newer.send_id = :send AND newer.subscriber_id = deliveries.subscriber_id)
 

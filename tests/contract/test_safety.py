@@ -115,7 +115,7 @@ WRITES: dict[str, Callable] = {
     "ledger.release_deliveries": lambda s, w: s.ledger.release_deliveries(w.sending, "me", [w.claimed], NOW),
     "ledger.skip_deliveries": lambda s, w: s.ledger.skip_deliveries(w.sending, "me", [w.claimed], "x", NOW),
     "ledger.expire_deliveries": lambda s, w: s.ledger.expire_deliveries(w.sending, "x", NOW),
-    "ledger.supersede_deliveries": lambda s, w: s.ledger.supersede_deliveries(w.sending, "x", NOW - NOW, NOW),
+    "ledger.supersede_deliveries": lambda s, w: s.ledger.supersede_deliveries(w.frozen, "x", NOW - NOW, NOW),
     "ledger.recover_deliveries": lambda s, w: s.ledger.recover_deliveries(w.sending, {"me"}, NOW),
     "ledger.resend_doubtful": lambda s, w: s.ledger.resend_doubtful(w.sending, NOW),
     "ledger.settle_deliveries": lambda s, w: s.ledger.settle_deliveries(
@@ -262,6 +262,10 @@ def test_every_write_does_something(scene, name):
     before = scene.kind.content(scene.url)
     if name == "ledger.resend_failed":
         scene.store.ledger.record_results(scene.sending, "me", [result(scene.marked, "550 5.2.0 no")], NOW)
+        before = scene.kind.content(scene.url)
+    if name == "ledger.supersede_deliveries":
+        scene.store.ledger.record_results(scene.sending, "me", [result(scene.marked, "451 4.7.1 later")], NOW)
+        scene.store.sends.start_send(scene.frozen, NOW)
         before = scene.kind.content(scene.url)
     WRITES[name](scene.store, scene)
     assert scene.kind.content(scene.url) != before

@@ -23,11 +23,15 @@ _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(micr
 _LONG_PAST, _FAR_OFF = dt.timedelta(days=10), dt.timedelta(days=2)
 
 
+_DEFAULTS = (("store", "url", "sqlite:///newsletter.db"), ("newsletter", "time_zone", "UTC"), ("send", "veto", ""))
+_DURATION = re.compile(r"\s*(\d{1,3})\s*(minute|hour)s?\s*")
+
+
 def may_be_due(root: str, environ: Mapping[str, str], now: dt.datetime) -> bool:
     """Return False only where the newsletter in ``root`` has neither an issue nor a send to act on at ``now``."""
     try:
         settings = _settings(root, environ)
-        kept = _kept(_sqlite_path(root, settings), settings["time_zone"], now)
+        kept = _kept(_sqlite_path(root, settings), settings["time_zone"], now, _lead(settings["veto"]))
         if kept is None:
             return True
         sends, waiting = kept
@@ -39,17 +43,25 @@ def may_be_due(root: str, environ: Mapping[str, str], now: dt.datetime) -> bool:
 
 
 def _settings(root: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the two settings that count here: the store's URL and the newsletter's zone."""
+    """Return the settings that count here: the store's URL, the newsletter's zone, and the editors' veto window."""
     import tomllib
 
     with open(os.path.join(root, "newsletter.toml"), "rb") as file:  # noqa: PTH118, PTH123
         content = tomllib.load(file)
     found = {}
-    for section, key, default in (("store", "url", "sqlite:///newsletter.db"), ("newsletter", "time_zone", "UTC")):
+    for section, key, default in _DEFAULTS:
         table = content.get(section, {})
         value = environ.get(f"NEWSLETTER_{section}__{key}".upper(), table.get(key) if isinstance(table, dict) else None)
         found[key] = default if value is None else str(value)
     return found
+
+
+def _lead(veto: str) -> dt.timedelta:
+    """Return how long before its time an issue is frozen; raise ValueError for what only the full look can judge."""
+    match = _DURATION.fullmatch(veto)
+    if veto and not match:
+        raise ValueError(veto)
+    return dt.timedelta(minutes=int(match[1]) * (60 if match[2] == "hour" else 1)) if match else dt.timedelta()
 
 
 def _sqlite_path(root: str, settings: Mapping[str, str]) -> str | None:
@@ -58,7 +70,9 @@ def _sqlite_path(root: str, settings: Mapping[str, str]) -> str | None:
     return os.path.join(root, path) if scheme == "sqlite" and separator else None  # noqa: PTH118
 
 
-def _kept(path: str | None, zone: str, now: dt.datetime) -> tuple[dict[str, str], dict[str, tuple[int, int]]] | None:
+def _kept(
+    path: str | None, zone: str, now: dt.datetime, lead: dt.timedelta
+) -> tuple[dict[str, str], dict[str, tuple[int, int]]] | None:
     """Return what the store keeps: the state of each issue's send, and the files whose time is known and yet to come.
 
     Of a file its time of change and its size; while these stay, so does its time. None where only the store can tell.
@@ -71,13 +85,16 @@ def _kept(path: str | None, zone: str, now: dt.datetime) -> tuple[dict[str, str]
 
     # As the worker writes them: a JSON object whose first members these are.
     verdict = f'{{"verdict": "timed", "zone": "{zone}", '
-    micros = (now - _EPOCH) // _MICROSECOND
+    micros = (now + lead - _EPOCH) // _MICROSECOND
     try:
         connection = sqlite3.connect(
             f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode=ro", uri=True, timeout=1
         )
         try:
-            sends = dict(connection.execute("SELECT issue, state FROM sends"))
+            sends: dict[str, str] = {}
+            for issue, state in connection.execute("SELECT issue, state FROM sends"):
+                if state not in _AT_REST or issue not in sends:  # an issue and its corrections are sends of their own
+                    sends[issue] = state
             files = connection.execute(
                 "SELECT name, mtime_ns, size FROM issue_files"
                 " WHERE (send_at IS NULL OR send_at > ?) AND substr(verdict, 1, ?) = ?",

@@ -142,7 +142,7 @@ def _decide_frozen(opening: Opening, rules: OpeningRules, now: dt.datetime, late
     start = starts_at(opening, rules)
     if start is not None and now < start:
         return Decision(Step.WAIT, until=start)
-    size = rules.canary.of(opening.planned, CANARY_MIN) if rules.canary else 0
+    size = rules.canary.of(opening.planned, CANARY_MIN) if rules.canary and send_at is not None else 0
     return Decision(Step.TRY, size=size) if 0 < size < opening.planned else Decision(Step.START)
 
 

@@ -19,7 +19,9 @@ from newsletter.delivery import SendState
 from newsletter.errors import InputError, IssueError, NewsletterError, NotAllowedError
 from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
 from newsletter.glance import front_matter_of, is_near, is_over
+from newsletter.launch import next_step
 from newsletter.model import Issue
+from newsletter.opening import OpeningRules, Step
 from newsletter.schedule import Verdict, due
 from newsletter.store import IssueFile, Result, Send, SendPlan, Store, find_store
 from newsletter.subscriptions import default_list
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from newsletter.sender import SenderSetup
 
 _TIMED, _SETTLED, _BROKEN = "timed", "settled", "broken"
+TOO_OLD = "too old"
+"""How the reason begins for which cron holds a send; any other reason is an editor's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,17 @@ def _read_known(text: str) -> _Known:
         return _Known(verdict="", zone="")
 
 
-def find_due(project: Project, store: Store | None, now: dt.datetime, late: bool = False) -> list[DueIssue]:
+def find_due(
+    project: Project, store: Store | None, now: dt.datetime, late: bool = False, *, lead: dt.timedelta = dt.timedelta()
+) -> list[DueIssue]:
     """Return the approved issues whose time has come, and those that cannot be sent, with the reason.
 
+    ``lead`` is how long before its ``send_at`` an approved issue is to be frozen; what it lacks is told at its time.
     With a store, files that did not change since the last run are judged by what it remembers of them.
     """
     remembered = dict(store.issues.load_issue_files()) if store else {}
     frozen = {send.issue for send in store.sends.load_sends()} if store else set()
-    files = _Files(project, now, late, remembered)
+    files = _Files(project, now, remembered, late=late, lead=lead)
     found: list[DueIssue] = []
     for entry in _issue_files(project):
         action = files.look_at(entry, is_frozen=Path(entry.name).stem in frozen)
@@ -105,10 +112,19 @@ def _issue_files(project: Project) -> "Iterator[os.DirEntry[str]]":
 class _Files:
     """Look at one issue file after the other; keep which are there, and what is to be remembered of them."""
 
-    def __init__(self, project: Project, now: dt.datetime, late: bool, remembered: Mapping[str, IssueFile]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        now: dt.datetime,
+        remembered: Mapping[str, IssueFile],
+        *,
+        late: bool,
+        lead: dt.timedelta,
+    ) -> None:
         self._project = project
         self._now = now
         self._late = late
+        self._lead = lead
         self._remembered = remembered
         self.present: set[str] = set()
         self.judged: list[IssueFile] = []
@@ -160,12 +176,16 @@ class _Files:
         if known.verdict == _BROKEN:
             is_urgent = is_near(front_matter_of(str(path)), self._now)
             return DueIssue(path, InputError(known.problem)) if is_urgent else None
-        if known.verdict != _TIMED or file.send_at is None or file.send_at > self._now:
+        if known.verdict != _TIMED or file.send_at is None or self._is_ahead(file.send_at):
             return None
         issue = _read_head(self._project, path)  # its time has come: what stands there now counts
-        if issue.send_at is None or issue.send_at > self._now:
+        if issue.send_at is None or self._is_ahead(issue.send_at):
             return None
-        return DueIssue(path, _name_trouble(path) or self._trouble(issue, issue.send_at))
+        trouble = _name_trouble(path) or self._trouble(issue, issue.send_at)
+        return None if trouble and self._now < issue.send_at else DueIssue(path, trouble)
+
+    def _is_ahead(self, send_at: dt.datetime) -> bool:
+        return send_at.astimezone(dt.UTC) - self._lead > self._now
 
     def _trouble(self, issue: Issue, send_at: dt.datetime) -> NotAllowedError | None:
         """Return why an issue whose time has come may not be sent, None where it may."""
@@ -221,22 +241,27 @@ def tell_once(store: Store, path: Path, trouble: str) -> bool:
     return True
 
 
-def find_unfinished(store: Store, now: dt.datetime, late: bool = False) -> tuple[list[Send], list[str]]:
-    """Return the sends that have something to do now, and the words for those whose time passed before they began.
+def find_unfinished(store: Store, rules: OpeningRules, now: dt.datetime, late: bool = False) -> list[Send]:
+    """Return the sends that have something to do now, oldest first."""
+    at_work = {send.send_id for send in store.sends.unfinished_sends(now)}
 
-    The latter are held: a machine that was down for a week must not mail last week's news.
+    def has_work(send: Send) -> bool:
+        if send.state is SendState.SENDING:
+            return send.send_id in at_work
+        is_opening = send.state in (SendState.FROZEN, SendState.CANARY)
+        return is_opening and next_step(store, send, rules, now, late=late).step is not Step.WAIT
+
+    return [send for send in reversed(store.sends.load_sends()) if has_work(send)]
+
+
+def hold_expired(store: Store, send: Send, now: dt.datetime) -> str:
+    """Hold a send whose time passed before it began, and return the words for it.
+
+    A machine that was down for a week must not mail last week's news.
     """
-    sends, held = [], []
-    for send in store.sends.unfinished_sends(now):
-        if send.state is not SendState.FROZEN or send.send_at is None:
-            sends.append(send)
-        elif due(send.send_at, send.not_after, now, late) is Verdict.EXPIRED:
-            reason = f"too old at {now:%Y-%m-%d %H:%M} UTC"
-            store.sends.hold_send(send.send_id, reason, now)
-            held.append(f"{send.issue} is {reason} and was not begun; 'newsletter send {send.issue} --yes --late' does")
-        else:
-            sends.append(send)
-    return sends, held
+    reason = f"{TOO_OLD} at {now:%Y-%m-%d %H:%M} UTC"
+    store.sends.hold_send(send.send_id, reason, now)
+    return f"{send.issue} is {reason} and was not begun; 'newsletter send {send.issue} --yes --late' does"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -261,18 +286,33 @@ def send_issue(shipment: Shipment, path: Path, now: dt.datetime, *, late: bool =
     Raises NotAllowedError for an issue that is not approved as it stands, or too old without ``late``.
     """
     sends = shipment.store.sends
-    send = sends.find_send(path.stem)
-    if send is None:
-        frozen = freeze_approved(shipment.project, shipment.store, path)
-        refuse_late(frozen, now, late)
-        send = plan_issue(shipment.store, frozen, now)
+    send = sends.find_send(path.stem) or freeze_due(shipment, path, now, late=late)
     if send.state is SendState.HELD:
-        if not late:
-            raise NotAllowedError(f"{send.issue} is held: {send.reason}; send it all the same with --late")
-        sends.lift_hold(send.send_id, now)
+        _lift(shipment.store, send, now, late)
     if send.state is SendState.PAUSED:
         sends.resume_send(send.send_id, now)
+    if send.state is SendState.CANARY:
+        sends.start_send(send.send_id, now)
     return continue_send(shipment, send.send_id)
+
+
+def _lift(store: Store, send: Send, now: dt.datetime, late: bool) -> None:
+    """Lift the hold of a send that is too old; one that an editor holds wants ``newsletter release``."""
+    if not send.reason.startswith(TOO_OLD):
+        raise NotAllowedError(f"{send.issue} is held: {send.reason}; 'newsletter release {send.issue}' lets it go")
+    if not late:
+        raise NotAllowedError(f"{send.issue} is held: {send.reason}; send it all the same with --late")
+    store.sends.lift_hold(send.send_id, now)
+
+
+def freeze_due(shipment: Shipment, path: Path, now: dt.datetime, *, late: bool = False) -> Send:
+    """Freeze an issue and its audience; the same issue always gives the same send.
+
+    Raises NotAllowedError for an issue that is not approved as it stands, or too old without ``late``.
+    """
+    frozen = freeze_approved(shipment.project, shipment.store, path)
+    refuse_late(frozen, now, late)
+    return plan_issue(shipment.store, frozen, now)
 
 
 def freeze_approved(project: Project, store: Store, path: Path) -> FrozenIssue:

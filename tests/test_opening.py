@@ -102,6 +102,7 @@ def test_nobody_told_means_no_start():
 
 def test_by_hand_there_is_no_window():
     assert step(dataclasses.replace(FROZEN, send_at=None), VETO, -600) is Step.START
+    assert step(dataclasses.replace(FROZEN, send_at=None), CANARY) is Step.START
 
 
 @pytest.mark.parametrize("opening", [FROZEN, TOLD])

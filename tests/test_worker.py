@@ -11,13 +11,16 @@ from newsletter.config import Project, load_project
 from newsletter.delivery import SendState
 from newsletter.errors import InputError, NotAllowedError
 from newsletter.freezer import explain_change, freeze_issue
+from newsletter.launch import next_step
+from newsletter.opening import OpeningRules, Step
 from newsletter.secretfile import load_keys
-from newsletter.store import Store, StoredApproval, open_store
+from newsletter.store import Send, Store, StoredApproval, open_store
 from newsletter.subscriptions import default_list
 from newsletter.worker import (
     audience_lists,
     find_due,
     find_unfinished,
+    hold_expired,
     open_known_store,
     plan_issue,
     refuse_late,
@@ -163,27 +166,44 @@ def test_no_store_is_made_only_to_look(project):
 # --- sends that wait -------------------------------------------------------------------------------------------------
 
 
+def unfinished(store: Store, now: dt.datetime, late: bool = False) -> list[Send]:
+    return find_unfinished(store, OpeningRules(), now, late)
+
+
+def steps(store: Store, now: dt.datetime, late: bool = False) -> list[Step]:
+    return [next_step(store, send, OpeningRules(), now, late=late).step for send in unfinished(store, now, late)]
+
+
 def test_send_that_was_never_begun_is_held_when_its_time_has_passed(store):
     make_send(store, SLUG, "frozen", MORNING)
-    (send,), held = find_unfinished(store, MORNING + 6 * HOUR)
-    assert (send.issue, held) == (SLUG, [])
-    sends, (words,) = find_unfinished(store, MORNING + 25 * HOUR)
-    assert sends == []
-    assert f"newsletter send {SLUG} --yes --late" in words
+    assert unfinished(store, MORNING - HOUR) == []
+    assert steps(store, MORNING + 6 * HOUR) == [Step.START]
+    assert steps(store, MORNING + 25 * HOUR) == [Step.EXPIRE]
+    (send,) = unfinished(store, MORNING + 25 * HOUR)
+    assert f"newsletter send {SLUG} --yes --late" in hold_expired(store, send, MORNING + 25 * HOUR)
     assert store.sends.load_send(send.send_id).state is SendState.HELD
-    assert find_unfinished(store, MORNING + 26 * HOUR) == ([], [])
+    assert unfinished(store, MORNING + 26 * HOUR) == []
 
 
 def test_send_that_was_begun_goes_on_however_late(store):
     make_send(store, SLUG, "sending", MORNING)
-    (send,), held = find_unfinished(store, MORNING + 48 * HOUR)
-    assert (send.state, held) == (SendState.SENDING, [])
+    assert [send.state for send in unfinished(store, MORNING + 48 * HOUR)] == [SendState.SENDING]
 
 
 def test_late_lets_an_old_send_begin(store):
     make_send(store, SLUG, "frozen", MORNING)
-    (send,), held = find_unfinished(store, MORNING + 48 * HOUR, late=True)
-    assert (send.state, held) == (SendState.FROZEN, [])
+    assert steps(store, MORNING + 48 * HOUR, late=True) == [Step.START]
+
+
+def test_approved_issue_is_frozen_a_veto_window_before_its_time(room, project, store):
+    room.issue(SLUG, "send_at: 2026-11-25 08:00", APPROVED)
+    room.issue("2026-11-26", "send_at: 2026-11-25 08:00")
+    quarter = dt.timedelta(minutes=15)
+    for known in (None, store):
+        early = find_due(project, known, MORNING - quarter - dt.timedelta(seconds=1), lead=quarter)
+        assert early == []
+        assert [each.path.stem for each in find_due(project, known, MORNING - quarter, lead=quarter)] == [SLUG]
+        assert len(find_due(project, known, MORNING, lead=quarter)) == 2, "what is not approved is told at its time"
 
 
 # --- freezing --------------------------------------------------------------------------------------------------------

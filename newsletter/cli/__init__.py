@@ -27,6 +27,8 @@ COMMANDS = {
     "build": "Compile an issue to HTML, text and a message.",
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",
+    "hold": "Stop a send that waits or is under way.",
+    "release": "Let a send go on that was held or paused.",
     "status": "Account for each recipient of a send.",
     "pause": "Stop a send that is going on, until you let it go on.",
     "cancel": "End a send for good.",

@@ -1,11 +1,10 @@
 """``newsletter approve``: show what would be sent, and write the approval into the issue file."""
 
-import getpass
 from typing import TYPE_CHECKING
 
 import click
 
-from newsletter.cli.context import App, echo_json, in_zone, json_option, size, utc_now
+from newsletter.cli.context import App, echo_json, in_zone, json_option, login_name, size, utc_now
 
 if TYPE_CHECKING:
     from newsletter.compiler import Compiled
@@ -44,7 +43,11 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
     with app.open_store(project, app.keys(project)) as store:
         approval = approve_issue(project, loaded, by or login_name(), now.astimezone(project.zone).date(), digest)
         if store.sends.find_send(loaded.issue.slug):
-            app.warn(f"{loaded.issue.slug} was frozen before; what was frozen then is what is sent")
+            slug = loaded.issue.slug
+            way = (
+                f"where nobody has it, 'newsletter hold {slug}' and 'newsletter release {slug} --corrected' change that"
+            )
+            app.warn(f"{slug} was frozen before; what was frozen then is what is sent; {way}")
         store.issues.record_approval(
             StoredApproval(issue=loaded.issue.slug, source_digest=digest, text=loaded.text, by=approval.by, at=now)
         )
@@ -78,11 +81,3 @@ def _show(app: App, project: "Project", loaded: "LoadedIssue", compiled: "Compil
 def _shown(part: "Part") -> str:
     """Return a line as a person reads it, merge fields in braces."""
     return "".join(piece if isinstance(piece, str) else f"{{{piece.field}}}" for piece in part)
-
-
-def login_name() -> str:
-    """Return who is logged in, for what people sign."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):
-        return "somebody"

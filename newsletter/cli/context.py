@@ -101,6 +101,16 @@ def in_zone(instant: dt.datetime | None, project: "Project") -> str:
     return f"{local:%Y-%m-%d %H:%M} {project.zone.key} ({utc:%H:%M} UTC)"
 
 
+def login_name() -> str:
+    """Return the name of who runs the command, as reports and approvals show it."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "somebody"
+
+
 def echo_json(content: dict[str, Any]) -> None:
     """Print ``content`` as one JSON object that names its format."""
     import json

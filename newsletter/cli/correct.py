@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from newsletter.cli.approve import login_name
-from newsletter.cli.context import App, echo_json, json_option, utc_now
+from newsletter.cli.context import App, echo_json, json_option, login_name, utc_now
 from newsletter.cli.exits import DONE
 
 if TYPE_CHECKING:

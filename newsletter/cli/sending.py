@@ -152,7 +152,9 @@ def say_report(app: App, report: "SendReport") -> None:
     if len(report.carried) > 1:
         shares = ", ".join(f"{count:,} by {name}" for name, count in report.carried.items())
         app.say(f"  answered in this run: {shares}")
-    if report.next_due_at:
+    if str(report.send.state) == "canary":
+        app.say("  only a first share was sent; later runs go on with the others unless it is refused")
+    elif report.next_due_at:
         app.say(
             f"  next attempt at {report.next_due_at:%Y-%m-%d %H:%M} UTC, by the next run of 'newsletter send --due'"
         )

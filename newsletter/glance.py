@@ -23,7 +23,13 @@ _EPOCH, _MICROSECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.timedelta(micr
 _LONG_PAST, _FAR_OFF = dt.timedelta(days=10), dt.timedelta(days=2)
 
 
-_DEFAULTS = (("store", "url", "sqlite:///newsletter.db"), ("newsletter", "time_zone", "UTC"), ("send", "veto", ""))
+_DEFAULTS = (
+    ("store", "url", "sqlite:///newsletter.db"),
+    ("newsletter", "time_zone", "UTC"),
+    ("send", "veto", ""),
+    ("monitoring", "textfile", ""),
+    ("monitoring", "ping", ""),
+)
 _DURATION = re.compile(r"\s*(\d{1,3})\s*(minute|hour)s?\s*")
 
 
@@ -54,6 +60,19 @@ def _settings(root: str, environ: Mapping[str, str]) -> dict[str, str]:
         value = environ.get(f"NEWSLETTER_{section}__{key}".upper(), table.get(key) if isinstance(table, dict) else None)
         found[key] = default if value is None else str(value)
     return found
+
+
+def watch_of(root: str, environ: Mapping[str, str]) -> tuple[str, str, str | None, bool]:
+    """Return who watches cron: textfile and ping URL, ``""`` for none; the store's file; whether a send is paused.
+
+    Raises OSError or ValueError where the configuration cannot be read.
+    """
+    settings = _settings(root, environ)
+    textfile, ping = settings["textfile"], settings["ping"]
+    path = _sqlite_path(root, settings)
+    kept = _kept(path, "", _EPOCH, dt.timedelta()) if ping else None
+    textfile = os.path.join(root, textfile) if textfile else ""  # noqa: PTH118
+    return textfile, ping, path, kept is not None and "paused" in kept[0].values()
 
 
 def _lead(veto: str) -> dt.timedelta:
@@ -93,7 +112,9 @@ def _kept(
         try:
             sends: dict[str, str] = {}
             for issue, state in connection.execute("SELECT issue, state FROM sends"):
-                if state not in _AT_REST or issue not in sends:  # an issue and its corrections are sends of their own
+                if (
+                    state not in _AT_REST or state == "paused" or issue not in sends
+                ):  # an issue and its corrections are sends of their own
                     sends[issue] = state
             files = connection.execute(
                 "SELECT name, mtime_ns, size FROM issue_files"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from newsletter.beacon import heartbeat_lines, last_success, refresh_textfile, send_ping, store_mark, write_textfile
 from newsletter.cli.context import App, in_zone, utc_now
-from newsletter.cli.exits import DONE, FINDINGS, TRY_LATER, exit_code_of
+from newsletter.cli.exits import BUG, DONE, FINDINGS, TRY_LATER, exit_code_of
 from newsletter.errors import BusyError, NewsletterError, RelayUnavailableError, StoreError
-from newsletter.glance import may_be_due
+from newsletter.glance import may_be_due, watch_of
 
 if TYPE_CHECKING:
     from newsletter.config import Project
@@ -32,12 +33,60 @@ def send_due(app: App, late: bool, as_json: bool) -> int:
     Returns the worst exit code of all jobs. Says nothing and returns 0 where there is nothing to do.
     """
     now = utc_now()
-    if not late and not may_be_due(str(app.root), os.environ, now):
+    if not late and not may_be_due(str(app.root), os.environ, now) and _beat_idle(str(app.root), now):
         return DONE
+    project = app.project()
+    code = BUG
+    try:
+        code = _look(app, project, now, late, as_json)
+    except NewsletterError as error:
+        code = exit_code_of(error)
+        raise
+    finally:
+        _beat(app, project, code)
+    return code
+
+
+def _beat_idle(root: str, now: dt.datetime) -> bool:
+    """Tell who watches that cron ran with nothing to do; False where that takes a full look."""
+    textfile, ping, path, is_paused = watch_of(root, os.environ)
+    if textfile and (path is None or not refresh_textfile(textfile, store_mark(path), now.timestamp())):
+        return False
+    if ping:
+        send_ping(ping, is_well=not is_paused)  # one that fails is not told: the watchdog will
+    return True
+
+
+def _beat(app: App, project: "Project", code: int) -> None:
+    """Tell who watches what the run came to, with every send's account; no trouble here changes the exit code."""
+    from newsletter.metrics import has_paused, metric_lines
+    from newsletter.worker import open_known_store
+
+    monitoring, is_paused, lines = project.config.monitoring, False, ""
+    if not (monitoring.textfile or monitoring.ping):
+        return
+    try:
+        with open_known_store(project) as store:
+            is_paused, lines = has_paused(store), metric_lines(store, utc_now())
+    except NewsletterError:
+        code = code or FINDINGS  # the run itself has told what is wrong with the store
+    troubles, now_s = [], utc_now().timestamp()
+    if monitoring.textfile:
+        path = str(project.root / monitoring.textfile)
+        is_sqlite = project.store_url.startswith("sqlite:///")
+        mark = store_mark(project.store_url.removeprefix("sqlite:///") if is_sqlite else None)
+        beat = heartbeat_lines(now_s, last_success(path) if code else now_s)
+        troubles.append(write_textfile(path, f"{beat}# store {mark}\n{lines}"))
+    if monitoring.ping:
+        troubles.append(send_ping(monitoring.ping, is_well=code == DONE and not is_paused))
+    for trouble in filter(None, troubles):
+        app.warn(trouble)
+
+
+def _look(app: App, project: "Project", now: dt.datetime, late: bool, as_json: bool) -> int:
     from newsletter.opening import opening_rules
     from newsletter.worker import find_due, find_unfinished, open_known_store
 
-    project = app.project()
     rules = opening_rules(project.config.send)
     with open_known_store(project) as known:
         is_any = bool(find_due(project, known, now, late, lead=rules.veto))

@@ -9,6 +9,7 @@ follows from it; reading it again changes nothing. What may follow:
 * A bounce of a row that is open is kept until that row closes. Any report about a row in doubt proves that a server
   took the message, and settles it.
 * Mail to a signed unsubscribe or confirmation address is carried out; answers of machines and bounces never are.
+* Mail to ``local+subscribe@`` asks for a confirmation letter, as the form of a page does (``consent``).
 
 Not here: what a mail means (``dsn``), how it is fetched (``mailbox``).
 """
@@ -20,12 +21,13 @@ from dataclasses import dataclass
 
 from newsletter.addresses import parse_address
 from newsletter.bounce import Action, Bounce, Kind, Report, Weight
-from newsletter.consent import Answer, confirm, leave
+from newsletter.consent import Answer, Ask, Asked, Limits, ask_subscription, confirm, leave
 from newsletter.delivery import OPEN, State
 from newsletter.dsn import report_on
+from newsletter.dsn_fields import address_in
 from newsletter.errors import InputError
 from newsletter.mailparts import Mail, read_mail
-from newsletter.mailtokens import MailTokens, find_tokens
+from newsletter.mailtokens import MailTokens, find_tokens, is_sent_to
 from newsletter.store import (
     BounceFate,
     Evidence,
@@ -57,6 +59,8 @@ class Effect(enum.StrEnum):
     LEFT = "left"
     """Somebody left a list, as they wished."""
     CONFIRMED = "confirmed"
+    ASKED = "asked"
+    """Somebody asked to subscribe; a letter asks them to confirm, if it may."""
     ALREADY = "already so"
     """Nothing had to change."""
     UNSIGNED = "unsigned"
@@ -91,12 +95,22 @@ class MailLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Say how people subscribe by mail: the address that they write to, the list they join, and how often they may."""
+
+    address: str
+    list_id: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Hold what reading needs."""
+    """Hold what reading needs; without a ``door`` nobody subscribes by mail."""
 
     store: Store
     keys: Keys
     policy: Policy = Policy()
+    door: Door | None = None
 
 
 def take_mail(reader: Reader, content: bytes, now: dt.datetime) -> MailLine:
@@ -120,6 +134,8 @@ def take_mail(reader: Reader, content: bytes, now: dt.datetime) -> MailLine:
 def _take_wish(reader: Reader, mail: Mail, report: Report, tokens: MailTokens, now: dt.datetime) -> MailLine:
     """Carry out what a person asked for by mail; what a machine answers is left alone."""
     wishes = tokens.of(Purpose.UNSUBSCRIBE, Purpose.CONFIRM)
+    if report.kind is Kind.ORDINARY and not wishes and reader.door and is_sent_to(mail, reader.door.address):
+        return _take_asking(reader.store, reader.door, mail, now)
     if report.kind is Kind.AUTO_REPLY or not wishes:
         return MailLine(effect=Effect.IGNORED, kind=report.kind, detail=mail.subject[:100])
     token, store = wishes[0], reader.store
@@ -136,6 +152,18 @@ def _take_wish(reader: Reader, mail: Mail, report: Report, tokens: MailTokens, n
         reason="unsubscribe" if is_leaving else "confirm",
         detail="" if effect is not Effect.IGNORED else f"the link is {answer}",
     )
+
+
+def _take_asking(store: Store, door: Door, mail: Mail, now: dt.datetime) -> MailLine:
+    """Write down that somebody wants to subscribe; From may be forged, so that only a letter follows, or nothing."""
+    try:
+        address = parse_address(address_in(mail.sender))
+    except InputError:
+        return MailLine(effect=Effect.IGNORED, kind=Kind.REQUEST, reason="subscribe", detail="From holds no address")
+    evidence = Evidence(Way.MAIL, mail.fields.value("message-id")[:200])
+    asked = ask_subscription(store, Ask(address=address, evidence=evidence, list_ids=(door.list_id,)), now, door.limits)
+    effect = Effect.ASKED if asked is Asked.TAKEN else Effect.IGNORED
+    return MailLine(effect=effect, kind=Kind.REQUEST, address=address, reason="subscribe")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def decode_words(value: str) -> str:
     """Return a header value with its encoded-words decoded, on one line; as it stands where that fails."""
     value = value[:2000]
     if "=?" in value:
-        with contextlib.suppress(ValueError, LookupError, email.errors.HeaderParseError):
+        with contextlib.suppress(ValueError, LookupError, email.errors.MessageError):
             value = str(email.header.make_header(email.header.decode_header(value)))
     return " ".join(value.split())
 

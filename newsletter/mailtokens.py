@@ -49,6 +49,11 @@ def find_tokens(mail: Mail, keys: Keys) -> MailTokens:
     )
 
 
+def is_sent_to(mail: Mail, address: str) -> bool:
+    """Tell whether a mail was sent to ``address``, by the fields that say so."""
+    return any(address.lower() in value.lower() for name in _TO for value in mail.fields.values(name))
+
+
 def find_in_values(values: list[str], keys: Keys) -> tuple[Token, ...]:
     """Return the signed bounce tokens in ``values``, such as the envelope sender that a provider tells."""
     return _read(keys, [text for value in values for text in _TAGGED.findall(value)], (Purpose.BOUNCE,))

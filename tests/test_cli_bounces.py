@@ -228,3 +228,33 @@ def test_a_real_postfix_returns_mail_and_the_reader_is_suppressed(tmp_path, post
     room.issue("2026-12-02")
     assert room.run("approve", "2026-12-02", "--by", "mark").code == 0
     assert room.run("send", "2026-12-02", "--json").json["audience"] == 1
+
+
+def test_subscribing_by_mail_takes_a_letter_and_an_answer(weekly):
+    """The whole way of a newsletter without pages: ask, get a letter, send what its button writes, be a reader."""
+    ask = "From: Dan <dan@example.org>\nTo: bounces+subscribe@news.example.org\nMessage-ID: <{}@x.example>\n{}\n\n"
+    weekly.write("mail/new/1.a", ask.format(1, "Subject: hello"))
+    weekly.write("mail/new/2.b", ask.format(2, "Subject: away\nAuto-Submitted: auto-replied"))
+    with SmtpServer() as server:
+        weekly.relay(server)
+        assert weekly.run("bounces", "read").out.startswith("asked: dan@example.org: subscribe")
+        (letter,) = server.accepted
+        assert letter.rcpt_to == ("dan@example.org",)
+        assert "dan@example.org" not in active(weekly)
+        text = letter.content.replace(b"=\r\n", b"").decode()
+        (to,) = set(re.findall(r"mailto:(bounces\+\w+@news\.example\.org)\?subject=3Dconfirm", text))
+        answer = f"From: dan@example.org\nTo: {to}\nSubject: confirm\nMessage-ID: <3@x.example>\n"
+        weekly.write("mail/new/3.c", answer + "Auto-Submitted: auto-replied\n\nI am away.\n")
+        assert weekly.run("bounces", "read").out == "1 mail: 1 left alone\n"
+        weekly.write("mail/new/4.d", answer.replace("<3@", "<4@") + "\n")
+        assert weekly.run("bounces", "read").out.startswith("confirmed: dan@example.org")
+        assert len(server.accepted) == 1
+    assert active(weekly)[-1] == "dan@example.org"
+
+
+def test_letters_wait_while_the_relay_is_away(weekly):
+    weekly.environ |= {"NEWSLETTER_SMTP__HOST": "127.0.0.1", "NEWSLETTER_SMTP__PORT": "1"}
+    weekly.write("mail/new/1.a", "From: dan@example.org\nTo: bounces+subscribe@news.example.org\nMessage-ID: <1@x>\n\n")
+    answer = weekly.run("bounces", "read")
+    assert answer.code == 0
+    assert "letters wait" in answer.err

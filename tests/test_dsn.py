@@ -392,6 +392,7 @@ HEAD = b"From: MAILER-DAEMON@x.example\nReturn-Path: <>\nSubject: Undelivered Ma
         + b"Content-Type: message/delivery-status\n\nFinal-Recipient: a@b.c\nDiagnostic-Code: smtp; "
         + b"over the its their quota is the " * 10_000,
         "encoded words": HEAD.replace(b"Undelivered", b"=?utf-8?q?" + b"=41" * 50_000 + b"?=") + b"\nx",
+        "a charset that is none": HEAD.replace(b"Undelivered", "=?iso-88\ufffd9-1?q?=41?=".encode()) + b"\nx",
         "numbers": HEAD + b"\nunable to deliver\n" + b"5.5.5." * 80_000,
         "json": HEAD + b'\n{"notificationType":' + b'{"a":' * 100_000,
         "unknown charset": HEAD + b"Content-Type: text/plain; charset=punycode\n\n" + b"-" * 100_000,

@@ -11,7 +11,7 @@ import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
 from newsletter.cli.exits import DONE, TRY_LATER, in_lines
-from newsletter.errors import ConfigError, InputError, NewsletterError
+from newsletter.errors import ConfigError, InputError, NewsletterError, RelayUnavailableError
 
 if TYPE_CHECKING:
     from newsletter.bounce import Report
@@ -70,6 +70,8 @@ def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, p
         for waiting in mails:
             lines.append(take_mail(reader, waiting.content, utc_now()))
             waiting.done()
+        if project.config.newsletter.unsubscribe == "mailto":  # else the pages post letters
+            _post_letters(app, project, reader)
     if as_json:
         counts = Counter(str(line.effect) for line in lines)
         echo_json(
@@ -78,6 +80,37 @@ def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, p
     else:
         _tell(app, lines)
     return DONE
+
+
+def _post_letters(app: App, project: "Project", reader: "Reader") -> None:
+    """Post the letters that ask to confirm; what cannot be posted waits in the store for the next run."""
+    from newsletter.catalogs import load_catalog
+    from newsletter.identity import identity_of
+    from newsletter.letters import LetterFrame
+    from newsletter.outbox import PostOffice, post_letters
+    from newsletter.pagetemplates import open_templates
+    from newsletter.smtp import open_transport
+
+    assert reader.door is not None
+    newsletter = project.config.newsletter
+    frame = LetterFrame(
+        identity=identity_of(newsletter),
+        keys=reader.keys,
+        theme=project.config.theme,
+        templates=open_templates(project.templates_dir),
+        postal_address=newsletter.postal_address,
+    )
+    office = PostOffice(
+        frame=frame,
+        limits=reader.door.limits,
+        catalog_of=lambda tag: load_catalog(tag or newsletter.language),
+        connect=lambda: open_transport(project.config.smtp, folder=project.root),
+        clock=utc_now,
+    )
+    try:
+        post_letters(reader.store, office)
+    except (RelayUnavailableError, ConfigError) as error:
+        app.warn(f"letters wait until the relay can be reached: {error}")
 
 
 def _mails(project: "Project", maildir: Path | None, mbox: Path | None, *, piped: bool) -> "Iterator[Waiting]":
@@ -186,11 +219,18 @@ def undo(app: App, address: str, as_json: bool) -> None:
 @contextmanager
 def _reader(app: App, project: "Project") -> "Iterator[Reader]":
     """Open the store for one command."""
-    from newsletter.bounces import Policy, Reader
+    from newsletter.bounces import Door, Policy, Reader
+    from newsletter.consent import Limits
+    from newsletter.identity import identity_of
+    from newsletter.subscriptions import default_list
+    from newsletter.tokens import tagged_address
 
     keys, section = app.keys(project), project.config.bounces
     with app.open_store(project, keys) as store:
-        yield Reader(store, keys, Policy(section.soft_limit, section.soft_days))
+        the_list = default_list(store, utc_now(), project.config.newsletter.title)
+        address = tagged_address(identity_of(project.config.newsletter).bounce_address, "subscribe")
+        policy = Policy(section.soft_limit, section.soft_days)
+        yield Reader(store, keys, policy, Door(address, the_list.list_id, Limits()))
 
 
 def _as_json(one: "LoggedBounce") -> dict[str, Any]:

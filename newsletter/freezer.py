@@ -57,7 +57,7 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> Frozen
                 encoding="utf-8",
                 errors="replace",
                 timeout=CHILD_SECONDS,
-                env=_environment(),
+                env=child_environment(),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -67,7 +67,7 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> Frozen
         return _read_frozen(json.loads(child.stdout), Path(folder) / path.stem / "edition.json")
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Return the child's environment: it finds this package wherever it is, and speaks UTF-8."""
     places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTHONIOENCODING": "utf-8"}

@@ -19,10 +19,13 @@ from newsletter.cli.context import App, utc_now
 def command(app: App, host: str | None, port: int | None, threads: int | None) -> None:
     """Serve the pages: subscribe, confirm, preferences, unsubscribe, archive; and post the letters they ask for.
 
+    The archive is written into [web] site whenever an issue went out or changed.
+
     Listens on this machine alone unless told otherwise: put nginx before it (docs/web.md). SIGTERM ends it once the
     requests in hand are answered.
     """
     from newsletter.bounces import Policy, Reader
+    from newsletter.web.keeper import SiteKeeper
     from newsletter.web.providers import open_hooks
     from newsletter.web.serving import open_desk, open_server, told_to_end
 
@@ -35,7 +38,11 @@ def command(app: App, host: str | None, port: int | None, threads: int | None) -
         reader = Reader(store, keys, Policy(section.soft_limit, section.soft_days))
         desk = open_desk(project, store, keys, clock=utc_now, hooks=open_hooks(project, reader))
         port = web.port if port is None else port
-        with told_to_end(stop), open_server(project, desk, host or web.host, port, threads or web.threads) as server:
+        with (
+            told_to_end(stop),
+            open_server(project, desk, host or web.host, port, threads or web.threads) as server,
+            SiteKeeper(project, store, utc_now, app.complain),
+        ):
             shown = f"[{server.host}]" if ":" in server.host else server.host
             app.say(f"serving {desk.identity.url} at http://{shown}:{server.port}; stop with Ctrl-C")
             server.run(stop)

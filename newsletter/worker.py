@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 _TIMED, _SETTLED, _BROKEN = "timed", "settled", "broken"
 TOO_OLD = "too old"
-"""How the reason begins for which cron holds a send; any other reason is an editor's."""
+"""How the reason begins for which cron holds a send that expired."""
+HELD_BY = "held by"
+"""How the reason begins for which a person holds a send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +299,8 @@ def send_issue(shipment: Shipment, path: Path, now: dt.datetime, *, late: bool =
 
 
 def _lift(store: Store, send: Send, now: dt.datetime, late: bool) -> None:
-    """Lift the hold of a send that is too old; one that an editor holds wants ``newsletter release``."""
-    if not send.reason.startswith(TOO_OLD):
+    """Lift the hold of a send; one that a person holds wants ``newsletter release``."""
+    if send.reason.startswith(HELD_BY):
         raise NotAllowedError(f"{send.issue} is held: {send.reason}; 'newsletter release {send.issue}' lets it go")
     if not late:
         raise NotAllowedError(f"{send.issue} is held: {send.reason}; send it all the same with --late")

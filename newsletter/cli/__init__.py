@@ -41,6 +41,7 @@ COMMANDS = {
     "rehearse": "Practise a send with made-up people and a receiver that fails.",
     "doctor": "Examine the setting: configuration, store, relay, DNS.",
     "demo": "Compile the sample issue and mail it to an embedded receiver.",
+    "backup": "Copy the store while it is in use.",
     "migrate": "Bring the store to this version's schema.",
 }
 """Every command with its line in ``--help``; the module of the same name in this package holds it."""

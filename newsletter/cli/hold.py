@@ -18,9 +18,10 @@ def command(app: App, issue: str, reason: str, by: str | None, as_json: bool) ->
     """
     from newsletter.config import find_issue
     from newsletter.holding import hold_issue
+    from newsletter.worker import HELD_BY
 
     project = app.project()
-    words = f"held by {by or login_name()}" + (f": {reason}" if reason.strip() else "")
+    words = f"{HELD_BY} {by or login_name()}" + (f": {reason}" if reason.strip() else "")
     with app.open_store(project, app.keys(project)) as store:
         stopped = hold_issue(project, store, find_issue(project, issue), words, utc_now())
         account = store.sends.account(stopped.send.send_id)

@@ -6,8 +6,8 @@ each run that sends; a small file beside ``newsletter.toml``, the *witness*, kee
 behind its witness was restored. A file without any witness was copied; a server's database may be used from several
 hosts, each of which was let in once, and from containers that keep no file.
 
-Not noticed: a backup that was made amid a run which died before its end, and a copy of the whole folder on a host that
-has no machine id. ``adopt`` makes a copy the store of this host; its unfinished sends then wait for an operator.
+Not noticed: a backup from before the store's very first run, one that was made amid a run which died before its end, and
+a copy of the whole folder on a host that has no machine id. ``adopt`` makes a copy the store of this host; its unfinished sends then wait for an operator.
 """
 
 import contextlib
@@ -46,11 +46,11 @@ def judge(identity: Identity, witness: Witness | None, host_id: str, *, is_share
     ``host_id`` is ``""`` where the host has no identity; ``is_shared`` says that the store is a server's.
     """
     hosts = identity.host_id.split()
-    if identity.epoch == 1 and not hosts:
-        return ""  # it never sent
     own = witness if witness and witness.store_id == identity.store_id else None
     if own and own.epoch > identity.epoch:
         return "it was restored from a backup that is older than its latest run"
+    if identity.epoch == 1 and not hosts:
+        return ""  # it never sent
     if host_id and hosts and host_id not in hosts:
         return "it belongs to another host, from which it was copied or moved"
     if own is None and not is_shared:

@@ -34,6 +34,8 @@ def guard(root, host="host-a", *, is_shared=False) -> HostGuard:
     ("identity", "witness", "host", "is_shared", "words"),
     [
         (Identity("s", "", 1), None, "a", False, ""),  # it never sent
+        (Identity("s", "", 1), Witness("s", 3), "", False, "older than its latest run"),
+        (Identity("s", "", 1), Witness("other", 3), "a", False, ""),
         (Identity("s", "a", 5), Witness("s", 5), "a", False, ""),
         (Identity("s", "a", 6), Witness("s", 5), "a", False, ""),  # a run died before it wrote its witness
         (Identity("s", "a", 4), Witness("s", 5), "a", False, "older than its latest run"),

@@ -6,8 +6,9 @@ each run that sends; a small file beside ``newsletter.toml``, the *witness*, kee
 behind its witness was restored. A file without any witness was copied; a server's database may be used from several
 hosts, each of which was let in once, and from containers that keep no file.
 
-Not noticed: a backup from before the store's very first run, one that was made amid a run which died before its end, and
-a copy of the whole folder on a host that has no machine id. ``adopt`` makes a copy the store of this host; its unfinished sends then wait for an operator.
+Not noticed: a backup from before the store's very first run, one that was made amid a run which died before its end,
+and a copy of the whole folder on a host that has no machine id. ``adopt`` makes a copy the store of this host; its
+unfinished sends then wait for an operator.
 """
 
 import contextlib

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from newsroom import Newsroom
 from sender_world import START, World, mailed, people
 from smtp_server import SmtpServer
 
@@ -158,3 +159,26 @@ def test_host_without_an_id_has_none(tmp_path):
     found = find_host_id(tmp_path / "machine-id")
     assert len(found) == 24
     assert "0123456789" not in found
+
+
+def test_copy_of_a_newsletter_on_the_command_line(tmp_path):
+    home = Newsroom(tmp_path / "home")
+    home.issue()
+    with SmtpServer() as server:
+        home.relay(server)
+        home.subscribers("ann@example.org", "bob@example.org")
+        server.defer("bob@example.org")
+        assert home.run("approve", "2026-11-25").code == 0
+        assert home.run("send", "2026-11-25", "--yes").code == 0
+        shutil.copytree(home.root, tmp_path / "copy", ignore=shutil.ignore_patterns(WITNESS_NAME))
+        copy = Newsroom(tmp_path / "copy")
+        copy.relay(server)
+        answer = copy.run("send", "2026-11-25", "--yes")
+        assert answer.code == 1
+        assert "newsletter migrate --adopt" in answer.err
+        adopted = copy.run("migrate", "--adopt", "--json").json
+        assert (adopted["adopted"], adopted["waiting"]) == (True, ["2026-11-25"])
+        assert copy.run("status", "2026-11-25", "--json").json["state"] == "paused"
+        assert copy.run("send", "2026-11-25", "--yes").code == 0
+        assert home.run("send", "2026-11-25", "--yes").code == 0
+    assert len(server.dotted) == 1  # ann's; bob waits for his time in both

@@ -38,6 +38,7 @@ from newsletter.store import (
     SuppressionReason,
     Way,
 )
+from newsletter.store.ledger import mask_addresses
 from newsletter.tokens import Keys, Purpose, Token
 
 _OPEN = frozenset(str(state) for state in OPEN)
@@ -355,7 +356,8 @@ def _find_person(store: Store, subscriber_id: int) -> Subscriber | None:
 
 
 def _why(bounce: Bounce) -> str:
-    return " ".join(filter(None, (f"{bounce.weight}:", bounce.reason, bounce.status, bounce.reply)))[:300]
+    words = " ".join(filter(None, (f"{bounce.weight}:", bounce.reason, bounce.status, bounce.reply)))
+    return mask_addresses(words)[:300]
 
 
 def _kind(bounce: Bounce) -> Kind:

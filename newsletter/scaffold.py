@@ -81,6 +81,16 @@ password_file = ""
 [store]
 # The list and the ledger. A relative path starts beside this file.
 url = "sqlite:///newsletter.db"
+
+[bounces]
+# Where mail to bounce_address lies, for "newsletter bounces read": a Maildir, or an mbox, or an IMAP folder; or let the
+# mail server pipe it into "newsletter bounces read --stdin".
+maildir = ""
+mbox = ""
+imap_host = ""
+imap_username = ""
+# Or NEWSLETTER_BOUNCES__IMAP_PASSWORD in the environment.
+imap_password_file = ""
 """
 
 _ISSUE = """\

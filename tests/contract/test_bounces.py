@@ -28,7 +28,9 @@ def tagged(purpose: Purpose, subscriber: int, extra: int = 0, keys=KEYS) -> str:
     return f"b+{sign(keys, Token(purpose, 1, subscriber, extra))}@news.example"
 
 
-def report(to: str, *, status="5.1.1", reply="550 5.1.1 user unknown", action="failed", number=1, returned="") -> bytes:
+def report(
+    to: str, *, status="5.1.1", reply=f"550 5.1.1 <{ANN}>: user unknown", action="failed", number=1, returned=""
+) -> bytes:
     return (
         f"Return-Path: <>\nDelivered-To: {to}\nFrom: MAILER-DAEMON@mx.example\nTo: {to}\n"
         f"Message-ID: <{number}@mx.example>\nSubject: Undelivered Mail\n"
@@ -80,6 +82,7 @@ def test_a_hard_bounce_suppresses_and_moves_the_row(world, reader):
     (logged,) = list_logged(world.store)
     assert (logged.weight, logged.fate, logged.has_suppressed) == ("hard", BounceFate.COUNTED, True)
     assert ANN not in logged.reply
+    assert ANN not in world.row(send_id, 1).reason, "the ledger holds no address"
 
 
 def test_reading_twice_counts_once(world, reader):

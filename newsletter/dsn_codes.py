@@ -64,7 +64,7 @@ STATUS: Mapping[str, str] = {
     "4.1": "expired",
     "4.2": "expired",
     "4.3": "systemerror",
-    "4.4": "hostunknown",
+    "4.4": "networkerror",
     "4.5": "systemfull",
     "4.6": "networkerror",
     "4.7": "expired",

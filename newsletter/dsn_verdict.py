@@ -133,14 +133,23 @@ def _dead(reason: str, words: str, evidence: Evidence, detail: str) -> str:
     """
     if evidence.stage in (Stage.MAIL, Stage.CONNECT):  # no recipient was named yet
         return "rejected" if evidence.stage is Stage.MAIL else "blocked"
-    if detail in HARD_STATUS or reason == "notaccept":
+    if detail in HARD_STATUS:
         return reason
+    if detail.startswith("7.") and reason != "userunknown":
+        return "rejected"
     if reason == "userunknown":
-        is_coded = detail not in _VAGUE and not detail.startswith("7.") and evidence.stage is not Stage.DATA
+        is_coded = (detail == "2.1" or detail.startswith("1.")) and detail not in _VAGUE
+        is_coded = is_coded and evidence.stage is not Stage.DATA
         is_told = evidence.stage is Stage.RCPT or is_coded or bool(_OWN_WORDS.search(words))
         return reason if is_told else "filtered"
-    is_ours = bool(_OUR_NAME.search(words)) or evidence.stage is Stage.DATA or detail.startswith("7.")
-    return "rejected" if is_ours else reason
+    if reason != "hostunknown":
+        return reason
+    is_ours = bool(_OUR_NAME.search(words)) or evidence.stage is Stage.DATA
+    # A name is looked up by whoever sends on. A reply with a code is another server's, who may mean our name.
+    is_own = (
+        not _CODE.search(words) or detail == "4.4" or evidence.stage is Stage.RCPT or bool(_LOOKED_UP.search(words))
+    )
+    return reason if is_own and not is_ours else "rejected"
 
 
 _OWN_WORDS = re.compile(
@@ -149,9 +158,11 @@ _OWN_WORDS = re.compile(
     r"|unknown in (?:local|relay) recipient table|unknown in virtual|sorry, no mailbox here by that name"
 )
 """Words that a server says of its own mailboxes only."""
+_LOOKED_UP = re.compile(r"host unknown|unroute?able|name serv(?:er|ice)|couldn't find")
+"""Words by which a server says that it looked a name up itself."""
 _OUR_NAME = re.compile(
     r"\b(?:helo|ehlo|sender|client|reverse|ptr)\b|your (?:domain|host|hostname|server|ip|mail server|address)"
-    r"|from (?:domain|address)"
+    r"|\bfrom:|valid from\b|from (?:domain|address)|(?:sending|return|envelope|originating)[ -](?:domain|path|from)"
 )
 """Words by which an unknown domain is ours, not theirs."""
 
@@ -173,10 +184,10 @@ def _by_code(words: str, detail: str, code: int, evidence: Evidence) -> str:
             None,
             (
                 told if detail in HARD_STATUS else "",
+                "networkerror" if LOOKUP.search(words) else "",
                 find_reason(SYSTEM, words),
                 told if detail not in _VAGUE else "",
                 _CODES.get(code, ""),
-                "networkerror" if LOOKUP.search(words) else "",
                 "" if evidence.is_final else "expired",
                 _STAGE_REASONS.get(evidence.stage, ""),
                 told,

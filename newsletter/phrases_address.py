@@ -20,8 +20,8 @@ no forwarding address
     ),
     "notaccept": phrases(
         """
-~(domain|host|server|site|hub|machine|system|example)[^.]{0,60} (does not|doesn't\
-|do not) accept (any )?(e?mail|messages)(?! from)
+~(domain|host|server|site|machine|system) (does not|doesn't|do not) accept (any )?e?mail\\b\
+(?! (from|over|with|to|for|via|larger|unless|if|containing|sent|which|that|on|by|in))
 does not accept mail: null mx
 doesn't accept mail
 host/domain does not accept mail
@@ -32,7 +32,6 @@ no host found for existing smtp connection
 null mx
 nullmx
 (mode: null mx)
-smtp protocol returned a permanent error
         """
     ),
     "hostunknown": phrases(
@@ -47,20 +46,16 @@ all host address lookups failed permanently
 all relevant mx records point to non-existent hosts
 bad destination host
 bad destination system address
-cannot be resolved
 couldn't find any host
-could not be resolved
 destination server is not found
 dns error: domain name not found
 domain does not exist
-domain must resolve
 domain mentioned in email address is unknown
 domain not exist
 host or domain name not found
 host unreachable: unknown
 mail domain mentioned in email address is unknown
 name or service not known
-no mx record
 no valid hosts were found
 nxdomain
 name service error for

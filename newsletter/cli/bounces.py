@@ -33,7 +33,7 @@ def command() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@command.command("read")
+@command.command("read", short_help="Read mail to the bounce address, and do what it asks for.")
 @click.option("--maildir", type=click.Path(path_type=Path), help="Read this Maildir.  [default: as [bounces] says]")
 @click.option("--mbox", type=click.Path(path_type=Path), help="Read this mbox.")
 @click.option("--stdin", "piped", is_flag=True, help="Read one mail from standard input, as a mail server pipes it.")
@@ -154,7 +154,7 @@ def _tell(app: App, lines: "Sequence[MailLine]") -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@command.command("list")
+@command.command("list", short_help="List what came back, the newest first.")
 @click.argument("address", required=False)
 @click.option("--send", "issue", metavar="ISSUE", help="Only what came back of this issue.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show so many, the newest.")
@@ -182,7 +182,7 @@ def list_(app: App, address: str | None, issue: str | None, limit: int, as_json:
         app.say("nothing came back")
 
 
-@command.command("mark")
+@command.command("mark", short_help="Count a hard bounce that you know of.")
 @click.argument("address")
 @click.option("--send", "issue", metavar="ISSUE", default="", help="The issue that came back.")
 @json_option
@@ -199,7 +199,7 @@ def mark(app: App, address: str, issue: str, as_json: bool) -> None:
         app.say(f"{line.address}: {line.effect}; 'newsletter bounces undo {line.address}' takes it back")
 
 
-@command.command("undo")
+@command.command("undo", short_help="Undo the last bounce of an address.")
 @click.argument("address")
 @json_option
 @click.pass_obj
@@ -253,7 +253,7 @@ def _as_json(one: "LoggedBounce") -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@command.command("classify")
+@command.command("classify", short_help="Say what each mail in some files is.")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 )

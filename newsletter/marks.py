@@ -1,7 +1,7 @@
 """Make marks and results of several connections durable in one commit: what waits for the disk waits together.
 
 A connection hands in what the last message came to and the row whose dot is to go next, and gets its answer once both
-are are on the disk. Whoever comes while no commit runs leads: it waits a tenth of a millisecond for company, where there
+are on the disk. Whoever comes while no commit runs leads: it waits a tenth of a millisecond for company, where there
 may be any, and commits what has gathered; the others wait, and when that commit is done the first of those who came
 meanwhile leads the next. So a commit that takes long only grows; and on a fast disk more connections share each, which
 spares a fifth of the work.

@@ -110,7 +110,8 @@ def build_cleaner() -> "nh3.Cleaner":
 
 def clean_html(cleaner: "nh3.Cleaner", html: str, place: Place) -> str:
     """Return ``html`` with nothing in it but the allowed tags; raise IssueError where it nests too deeply."""
-    tidy = _MARKUP.sub(_tidied, _NUMERIC_REFERENCE.sub(_checked, html))
+    # In this order: what stood on both sides of a tag that goes may be a reference together.
+    tidy = _NUMERIC_REFERENCE.sub(_checked, _MARKUP.sub(_tidied, html))
     _refuse_deep(tidy, place)
     cleaned = cleaner.clean(tidy).strip()
     _refuse_deep(cleaned, place)

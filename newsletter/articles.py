@@ -45,6 +45,8 @@ _BLANKS = re.compile(r"^\s+")
 _SEPARATORS = re.compile(r"^(?:[\s:,;|·–—，：。；、]|[.-]+(?=\s|$))+")
 _END_OF_HEADLINE = re.compile(r"[?!？！]+|['’]?[A-Za-z0-9À-ɏ]+")
 """Match what follows a link without a space and belongs to its last word."""
+_ALIGNED = re.compile(r"text-align:(left|center|right)")
+"""Match the style of a cell below ``--:`` and the like."""
 _EMPTY_PARAGRAPH = re.compile(r"<p>\s*</p>\s*")
 _TEXT_TOKENS = ("text", "code_inline", "softbreak", "hardbreak")
 
@@ -316,7 +318,7 @@ class SectionReader:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _rich(self, blocks: Sequence[_Block], place: Place | None = None) -> RichText | None:
-        tokens = [_lowered(token) for block in blocks for token in block.tokens]
+        tokens = [_fit(token) for block in blocks for token in block.tokens]
         if not tokens:
             return None
         where = place or self._place(blocks[0].line)
@@ -477,9 +479,12 @@ def _opening_at(opening: "Token", start: int) -> "Token":
     return opening.copy(attrs={"start": start})
 
 
-def _lowered(token: "Token") -> "Token":
-    """Lower headings inside quotes and lists below those of the issue's own sections."""
-    return token.copy(tag="h3") if token.tag in ("h1", "h2") else token
+def _fit(token: "Token") -> "Token":
+    """Lower headings inside quotes and lists below the issue's own; align a cell as mail does, by its attribute."""
+    if token.tag in ("h1", "h2"):
+        return token.copy(tag="h3")
+    aligned = _ALIGNED.fullmatch(str(token.attrs.get("style", "")))
+    return token.copy(attrs={"align": aligned[1]}) if aligned else token
 
 
 def _ranked(items: list[Item]) -> Iterator[Item]:

@@ -51,6 +51,7 @@ _FIRST_BLOCK = re.compile(r"<(p|ul|ol|dl|h[3-6]|blockquote|pre|table)(?=[ >])")
 _FIRST_INSIDE = re.compile(
     r"(<(?:li|dd|td|th|blockquote)(?: class=\"f\")?>\s*)<(p|ul|ol|dl|h[3-6]|blockquote|pre|table)(?=[ >])"
 )
+_ALIGNED_CELL = re.compile(r'<t[dh](?: colspan="[0-9]*"| rowspan="[0-9]*")* align="(left|center|right)"')
 _WHOLE_QUOTE = re.compile(r"<blockquote>(?:(?!<blockquote).)*</blockquote>", re.DOTALL)
 """Match a text that is one quote, as editors write summaries; the theme does not set it as a quote in a text."""
 _INLINE_IMAGE_MAX = 160
@@ -266,6 +267,7 @@ def _content_html(text: RichText, compile_: _Compile) -> str:
     first = _FIRST_BLOCK.match(html)
     marked = f'<{first[1]} class="f"{html[first.end() :]}' if first else html
     marked = _FIRST_INSIDE.sub(r'\1<\2 class="f"', marked)
+    marked = _ALIGNED_CELL.sub(r'\g<0> style="text-align:\1"', marked)
     return marked.replace('class="f"', 'class="f w"', 1) if _WHOLE_QUOTE.fullmatch(html) else marked
 
 

@@ -60,6 +60,13 @@ def test_first_and_second_level_headings_open_sections_and_what_stands_before_is
     ]
 
 
+def test_cells_are_aligned_by_their_attribute() -> None:
+    editorial = parse("| a | b | c |\n|:-:|--:|---|\n| 1 | 2 | 3 |\n").editorial
+    assert editorial is not None
+    for cell in ('<td align="center">1', '<td align="right">2', "<td>3"):
+        assert cell in editorial.html
+
+
 def test_headings_inside_quotes_and_lists_open_nothing_and_are_lowered() -> None:
     [section] = parse("## S\n\n> # q\n\n- ## l\n\n#### h4\n").sections
     assert [html(item) for item in section.items if isinstance(item, RichText)] == [

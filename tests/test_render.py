@@ -1,3 +1,4 @@
+import dataclasses
 import datetime as dt
 import itertools
 import re
@@ -311,6 +312,15 @@ def contrast(one, other):
 def test_default_colours_meet_wcag_aa(suffix, ink, ground):
     theme = msgspec.structs.asdict(ThemeSection())
     assert contrast(theme[ink + suffix], theme[ground + suffix]) >= 4.5
+
+
+def test_aligned_cells_keep_their_alignment_whatever_the_theme_says(tmp_path):
+    cells = '<td align="right">1</td><td colspan="2" align="center">2</td><td align="evil">3</td><td>4</td>'
+    html = html_of(
+        dataclasses.replace(FULL, editorial=rich(f"<table><tbody><tr>{cells}</tr></tbody></table>")), tmp_path
+    )
+    found = re.findall(r"<td[^>]*text-align:(\w+)[^>]*>([1-4])</td>", html)
+    assert found == [("right", "1"), ("center", "2"), ("left", "3"), ("left", "4")]
 
 
 def test_an_inliner_can_change_nothing_but_styles(tmp_path):

@@ -68,7 +68,14 @@ _SLUG_LIMIT = 100
 _SECRET = frozenset({"password", "imap_password", "webhook_password"})
 """Keys whose value no message may show."""
 _TEXTS = tuple[str, ...]
-_TYPE_NAMES = {str: "text; put it in quotes", int: "whole number", _TEXTS: 'list of texts; write ["…", "…"]'}
+_WORD_LISTS = dict[str, tuple[str, ...]]
+_TYPE_NAMES = {
+    str: "text; put it in quotes",
+    int: "whole number",
+    float: "number",
+    _TEXTS: 'list of texts; write ["…", "…"]',
+    _WORD_LISTS: 'table of lists of texts; write name = ["…", "…"]',
+}
 _TRANSPORTS = "transports"
 _SECTIONS = tuple(name for name in Config.__struct_fields__ if name != _TRANSPORTS)
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -268,7 +275,7 @@ def _value(name: str, value: str, type_: Any) -> Any:
     """Return what a variable holds: a list is written with commas, a table as TOML has it."""
     if type_ == _TEXTS:
         return [text.strip() for text in value.split(",") if text.strip()]
-    return _table(name, value) if type_ == dict[str, str] else value
+    return _table(name, value) if type_ in (dict[str, str], _WORD_LISTS) else value
 
 
 def _table(name: str, value: str) -> Any:
@@ -379,6 +386,8 @@ def _type_problem(key: str, value: Any, type_: Any) -> str:
     except msgspec.ValidationError:
         return f"{shown} is no {_TYPE_NAMES.get(type_, 'table of texts')}"
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    if type_ == _WORD_LISTS:
+        texts = [text for name, words in value.items() for text in (name, *words)]
     return next(filter(None, map(_character_problem, texts)), "")
 
 

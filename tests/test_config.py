@@ -74,6 +74,15 @@ def test_two_keys_are_enough(load):
         ("[dkim]\nvalid_days = 13", ["[dkim] valid_days", "13 does not fit", "14 or more", "or 0"]),
         ("[dkim]\nvalid_days = -1", ["[dkim] valid_days", "-1 does not fit"]),
         ('[dkim.keys]\ns1 = {a = "b"}', ["[dkim] keys", "no table of texts"]),
+        ('[feeds]\nevery = "soon"', ["[feeds] every", "'soon' is no duration", "30 minutes"]),
+        ('[feeds]\nkeep = "1 day"', ["[feeds] keep", "'1 day' does not fit", "7 days"]),
+        ("[feeds]\nconnections = 0", ["[feeds] connections", "0 does not fit", "1 to 100"]),
+        ('[feeds]\nports = ["http"]', ["[feeds] ports", "'http' is no port"]),
+        ('[feeds]\nprivate_hosts = ["a b"]', ["[feeds] private_hosts", "'a b' is no host"]),
+        ('[ranking]\nsources = "many"', ["[ranking] sources", "is no number"]),
+        ("[ranking]\nseen = inf", ["[ranking] seen", "does not fit"]),
+        ("[ranking.topics]\nbeauty = []", ["[ranking] topics", "'beauty'", "cosmetics"]),
+        ('[ranking.topics]\nbeauty = "lipstick"', ["[ranking] topics", "table of lists of texts"]),
         ("[mail]\nx = 1", ["unknown section 'mail'", "newsletter, sections, theme, smtp, store, send"]),
         ('time_zone = "Europe/Pari"', ["[newsletter] time_zone", "'Europe/Pari'", "Europe/Paris"]),
         ('time_zone = "../../etc/passwd"', ["[newsletter] time_zone", "no IANA time zone"]),
@@ -167,12 +176,18 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("web", "lists"): '{weekly = "Every week"}',
         ("web", "topics"): '{retail = "Shops"}',
         ("send", "domains"): '{"gmail.com" = "10/s", "*" = "600/min"}',
+        ("feeds", "every"): "1 hour",
+        ("feeds", "keep"): "90 days",
+        ("feeds", "ports"): "8080, 8443",
+        ("feeds", "private_hosts"): "wiki.internal",
+        ("ranking", "half_life"): "2 days",
+        ("ranking", "topics"): '{beauty = ["cosmetics", "口红"]}',
     }
     if (section, key) in special:
         return special[section, key]
     if hasattr(type_, "__args__"):
         return str(type_.__args__[-1])
-    if type_ is int:
+    if type_ in (int, float):
         return "7"
     return "#abcdef" if section == "theme" and "font" not in key and "logo" not in key else "word"
 
@@ -197,8 +212,12 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
         "domains": {"gmail.com": "10/s", "*": "600/min"},
         "editors": ("ann@example.org", "mark@example.org"),
         "sns_topics": (value,),
+        "ports": ("8080", "8443"),
+        "private_hosts": (value,),
     }
-    assert found == tables.get(field.name, int(value) if field.type is int else value)
+    if section == "ranking":
+        tables["topics"] = {"beauty": ("cosmetics", "口红")}
+    assert found == tables.get(field.name, field.type(value) if field.type in (int, float) else value)
     default = getattr(getattr(load(environ=extra if name not in extra else {}).config, section), field.name)
     assert found != default
 

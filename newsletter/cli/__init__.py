@@ -24,6 +24,7 @@ __all__ = ["COMMANDS", "EXIT_CODES", "MEANINGS", "cli", "run", "run_due"]
 COMMANDS = {
     "init": "Make a new newsletter in a folder.",
     "new": "Write an empty issue for the next date.",
+    "stories": "List what the feeds tell, ranked, with the reasons.",
     "build": "Compile an issue to HTML, text and a message.",
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",

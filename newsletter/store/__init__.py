@@ -1,7 +1,7 @@
 """Keep the list and the ledger: one interface over the database that ``[store] url`` names.
 
 ``open_store`` returns a ``Store``, whose parts say what each query means: ``subscribers``, ``choices``, ``editions``,
-``issues``, ``sends``, ``openings``, ``ledger``, ``identity``, ``buckets``, ``outbox``. How a query is run is
+``issues``, ``sends``, ``openings``, ``ledger``, ``identity``, ``buckets``, ``outbox``, ``feeds``. How a query is run is
 ``database``'s. One store serves one newsletter.
 
 Every method takes ``now`` where it writes, takes and returns aware instants, and raises StoreUnavailableError where the
@@ -22,6 +22,7 @@ from newsletter.store.buckets import Buckets
 from newsletter.store.choices import Choices
 from newsletter.store.database import Database
 from newsletter.store.editions import Editions
+from newsletter.store.feeds import Feeds, Saved
 from newsletter.store.identity import Identities
 from newsletter.store.issues import Issues
 from newsletter.store.ledger import Ledger
@@ -104,6 +105,7 @@ __all__ = [
     "ReplyTally",
     "Result",
     "RunLock",
+    "Saved",
     "Send",
     "SendPlan",
     "Standing",
@@ -140,6 +142,7 @@ class Store:
         self.outbox = Outbox(database, address_key)
         self.tallies = Tallies(database)
         self.bounces = Bounces(database)
+        self.feeds = Feeds(database)
 
     def __enter__(self) -> Self:
         return self

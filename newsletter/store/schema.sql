@@ -301,3 +301,52 @@ CREATE TABLE bounce_mails (
     digest BLOB NOT NULL PRIMARY KEY,
     read_at BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- The feeds that fetching asks, and their health. state is active, paused or retired (410: its publisher took it down); etag
+-- and last_modified are what its server gave with the content that was read last, at read_at; succeeded_at counts an
+-- unchanged feed as well. error says in words what went wrong last, '' where nothing did, failures how often in a row.
+-- tags are parted by line ends. Until next_fetch_at it is left alone.
+CREATE TABLE feeds (
+    id INTEGER PRIMARY KEY,
+    url TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    site TEXT NOT NULL,
+    language TEXT NOT NULL,
+    weight DOUBLE PRECISION NOT NULL,
+    tags TEXT NOT NULL,
+    state TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    last_modified TEXT NOT NULL,
+    added_at BIGINT NOT NULL,
+    asked_at BIGINT,
+    succeeded_at BIGINT,
+    read_at BIGINT,
+    error TEXT NOT NULL,
+    failures BIGINT NOT NULL,
+    next_fetch_at BIGINT NOT NULL
+);
+
+-- The pool: what the feeds held. guid is the entry's identity within its feed, url_key what its page has in common with
+-- other ways to write its address. source is the entry's own where its feed gathers several, '' for the feed's. listed_at
+-- is when the feed held it last: an entry that a feed still lists is not pruned, lest it come back as new.
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    feed_id BIGINT NOT NULL REFERENCES feeds (id),
+    guid TEXT NOT NULL,
+    url TEXT NOT NULL,
+    url_key TEXT NOT NULL,
+    source TEXT NOT NULL,
+    title TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    author TEXT NOT NULL,
+    image TEXT NOT NULL,
+    language TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    published_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    listed_at BIGINT NOT NULL,
+    UNIQUE (feed_id, guid)
+);
+
+CREATE INDEX entries_published ON entries (published_at);
+CREATE INDEX entries_page ON entries (url_key);

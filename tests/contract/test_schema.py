@@ -8,6 +8,7 @@ import pytest
 import newsletter.store.schema as schema_module
 from newsletter.delivery import RUNNING, SendState, State
 from newsletter.errors import ConfigError, StoreError
+from newsletter.feed import FeedState
 from newsletter.store import SubscriptionState, find_store, migrate_store, open_store
 from newsletter.store.database import load_queries, parse_queries
 from newsletter.store.dialect import POSTGRESQL, SQLITE
@@ -134,7 +135,7 @@ def test_no_query_sets_a_delivery_or_send_but_from_a_state():
 
 
 def test_states_in_queries_are_states():
-    known = {str(state) for kind in (State, SendState, SubscriptionState) for state in kind}
+    known = {str(state) for kind in (State, SendState, SubscriptionState, FeedState) for state in kind}
     for name, sql in load_queries().items():
         compared = re.findall(r"state (?:=|<>) '(\w+)'", sql)
         listed = [word for group in re.findall(r"state IN \(([^)]*)\)", sql) for word in re.findall(r"'(\w+)'", group)]

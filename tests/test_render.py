@@ -316,9 +316,8 @@ def test_default_colours_meet_wcag_aa(suffix, ink, ground):
 
 def test_aligned_cells_keep_their_alignment_whatever_the_theme_says(tmp_path):
     cells = '<td align="right">1</td><td colspan="2" align="center">2</td><td align="evil">3</td><td>4</td>'
-    html = html_of(
-        dataclasses.replace(FULL, editorial=rich(f"<table><tbody><tr>{cells}</tr></tbody></table>")), tmp_path
-    )
+    table = rich(f"<table><tbody><tr>{cells}</tr></tbody></table>")
+    html = html_of(dataclasses.replace(FULL, editorial=table), tmp_path, images=IMAGES)
     found = re.findall(r"<td[^>]*text-align:(\w+)[^>]*>([1-4])</td>", html)
     assert found == [("right", "1"), ("center", "2"), ("left", "3"), ("left", "4")]
 

@@ -7,9 +7,9 @@ reads the frozen edition.
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from newsletter.catalogs import Catalog, load_catalog
 from newsletter.config import CONFIG_NAME, Project, is_reserved_slug
@@ -24,6 +24,7 @@ from newsletter.plaintext import TextFrame, render_text
 from newsletter.render import ResolvedImage, render_html
 from newsletter.sources import LoadedIssue, LocalImage, load_images, load_issue, source_digest
 from newsletter.tokens import SAMPLE_KEYS
+from newsletter.variants import NO_TOPICS, VARIANTS_MAX, WHOLE, cut_issue
 
 __all__ = [
     "SAMPLE_RECIPIENT",
@@ -67,17 +68,17 @@ class Compiled:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def compile_issue(project: Project, loaded: LoadedIssue) -> Compiled:
-    """Compile an issue into its edition.
+def compile_issue(project: Project, loaded: LoadedIssue, variant: str = WHOLE) -> Compiled:
+    """Compile an issue into its edition, or into that of one variant (``variants``).
 
     Equal input gives equal bytes, on any machine. Raises IssueError for images that cannot be used, TemplateError for
     a theme that does not render, ConfigError for a sender that cannot be one.
     """
-    issue = loaded.issue
+    issue = cut_issue(loaded.issue, variant)
     newsletter = project.config.newsletter
     identity = identity_of(newsletter)
     language = issue.lang or newsletter.language
-    images = load_images(project, loaded)
+    images = load_images(project, replace(loaded, issue=issue))
     urls = _image_urls(images, browser_url(identity, issue.slug) if newsletter.images == "hosted" else "", identity)
     resolved = {image.src: ResolvedImage(urls[image.src], image.width, image.height) for image in images}
     rendered = render_html(issue, project, images=resolved)
@@ -90,10 +91,11 @@ def compile_issue(project: Project, loaded: LoadedIssue) -> Compiled:
         text=render_text(issue, _text_frame(project, issue, catalog), catalog.text),
         date=issue.date,
         language=language,
+        variant=variant,
         number=issue.number,
         resources=_resources(images, urls),
     )
-    warnings = issue_warnings(issue, project.config.sections)
+    warnings = issue_warnings(loaded.issue, project.config.sections)
     return Compiled(freeze(edition), rendered.mjml, images, warnings, rendered.timings)
 
 
@@ -194,6 +196,38 @@ def build_issue(project: Project, loaded: LoadedIssue, out: Path, *, keep_mjml: 
     the message are shown from files instead. Raises InputError where a file cannot be written.
     """
     compiled = compile_issue(project, loaded)
+    files = _write_build(project, loaded, compiled, out / loaded.issue.slug, keep_mjml=keep_mjml)
+    return Build(loaded, compiled, source_digest(project, loaded, compiled.images), files)
+
+
+def build_variants(project: Project, built: Build, out: Path, variants: Sequence[str]) -> dict[str, Path]:
+    """Compile variants of an issue that was built, each into ``out/SLUG/topics-…/``; return the folder of each.
+
+    Raises InputError for more than ``VARIANTS_MAX``.
+    """
+    refuse_many_variants(built.loaded.issue, variants)
+    folders = {}
+    for variant in variants:
+        compiled = compile_issue(project, built.loaded, variant)
+        name = "none" if variant == NO_TOPICS else quote(variant, safe=",")
+        folder = out / built.loaded.issue.slug / f"topics-{name}"
+        _write_build(project, built.loaded, compiled, folder, keep_mjml=False)
+        folders[variant] = folder
+    return folders
+
+
+def refuse_many_variants(issue: Issue, variants: Sequence[str]) -> None:
+    """Raise InputError for more variants of an issue than anybody could look through."""
+    if len(variants) > VARIANTS_MAX:
+        raise InputError(
+            f"{issue.file}: the topics that people chose make {len(variants)} variants of this issue, and "
+            f"{VARIANTS_MAX} may be; give some sections the same topics, or none"
+        )
+
+
+def _write_build(
+    project: Project, loaded: LoadedIssue, compiled: Compiled, folder: Path, *, keep_mjml: bool
+) -> tuple[Path, ...]:
     published = {image.src: image.published_name for image in compiled.images}
     message = sample_message(project, loaded.issue, compiled.edition)
     text, html = message_parts(message)
@@ -206,10 +240,8 @@ def build_issue(project: Project, loaded: LoadedIssue, out: Path, *, keep_mjml: 
         "edition.json": edition_to_json(compiled.edition).encode(),
         **({"email.mjml": compiled.mjml.encode()} if keep_mjml else {}),
     }
-    folder = out / loaded.issue.slug
     _write_files(folder, contents | {unquote(image.published_name): image.content for image in compiled.images})
-    files = tuple(folder / name for name in contents)
-    return Build(loaded, compiled, source_digest(project, loaded, compiled.images), files)
+    return tuple(folder / name for name in contents)
 
 
 def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:

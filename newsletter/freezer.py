@@ -6,7 +6,8 @@ Nothing of the compiler is imported in this process. What is frozen is planned a
 import datetime as dt
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from newsletter.errors import ConfigError, InputError, NewsletterError, NotAllow
 from newsletter.frontmatter import without_approval
 from newsletter.model import Edition
 from newsletter.store import StoredApproval
+from newsletter.variants import NO_SECTIONS, TopicalSections
 
 if TYPE_CHECKING:
     import subprocess
@@ -34,10 +36,12 @@ class FrozenIssue:
     send_at: dt.datetime | None
     not_after: dt.datetime | None
     audience: str
+    sections: TopicalSections = NO_SECTIONS
+    variants: Mapping[str, Edition] = field(default_factory=dict)
 
 
-def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> FrozenIssue:
-    """Compile the issue at ``path`` in a child process and return its edition.
+def freeze_issue(project: Project, path: Path, *, approved_only: bool, variants: Sequence[str] = ()) -> FrozenIssue:
+    """Compile the issue at ``path``, and these variants of it, in a child process and return the editions.
 
     Raises NotAllowedError for an issue that is not approved as it stands (with ``approved_only``), ConfigError or
     InputError with the child's own words otherwise.
@@ -49,7 +53,8 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool) -> Frozen
     with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
         # -P: a module that lies in the current folder must not stand in for one of Python's.
         command = [sys.executable, "-P", "-m", "newsletter", "--project", str(project.root), "build"]
-        command += ["--out", folder, "--json", *(["--approved"] if approved_only else []), "--", str(path.resolve())]
+        command += ["--out", folder, "--json", *(["--approved"] if approved_only else [])]
+        command += [*(f"--topics={variant}" for variant in variants), "--", str(path.resolve())]
         try:
             child = subprocess.run(  # noqa: S603
                 command,
@@ -94,6 +99,11 @@ def _read_frozen(answer: dict[str, Any], edition: Path) -> FrozenIssue:
         send_at=_instant(answer["send_at"]),
         not_after=_instant(answer["not_after"]),
         audience=answer["audience"],
+        sections=TopicalSections(tuple(map(tuple, answer["sections"]))),
+        variants={
+            variant: edition_from_json(Path(file).read_text(encoding="utf-8"))
+            for variant, file in answer["variants"].items()
+        },
     )
 
 

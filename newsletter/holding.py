@@ -45,7 +45,7 @@ def hold_issue(project: Project, store: Store, path: Path, reason: str, now: dt.
     """
     send = store.sends.find_send(path.stem)
     if send is None:
-        send = plan_issue(store, freeze_approved(project, store, path), now)
+        send = plan_issue(store, freeze_approved(project, store, path, now), now)
     return hold_send(store, send, reason, now)
 
 
@@ -109,7 +109,7 @@ def _has_changed(project: Project, path: Path, send: Send) -> bool:
 
 
 def _freeze_anew(project: Project, store: Store, send: Send, path: Path, now: dt.datetime) -> Send:
-    frozen: FrozenIssue = freeze_approved(project, store, path)
+    frozen: FrozenIssue = freeze_approved(project, store, path, now)
     with store.database.transaction():
         if not store.sends.withdraw_send(send.send_id):
             raise NotAllowedError(f"{send.issue} was begun meanwhile; 'newsletter status {send.issue}' says how far")

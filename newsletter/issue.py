@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from newsletter import frontmatter
 from newsletter.articles import SectionReader, heading_key
 from newsletter.attributes import ATTRIBUTES
+from newsletter.audience import parse_audience
 from newsletter.cleanhtml import (
     fields_in_tags,
     fields_in_url,
@@ -156,6 +157,8 @@ def _read_head(front: FrontMatter, slug: str, file: str, zone: ZoneInfo) -> Issu
         if "approved" in entries
         else None,
     )
+    if issue.audience:
+        collect(problems, lambda: parse_audience(issue.audience, entries["audience"].place))
     problems.extend(_text_problems(issue, front, file))
     if problems:
         raise IssueError(_sorted(problems))

@@ -5,13 +5,14 @@ Nothing here sends, prints or decides.
 
 import datetime as dt
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from newsletter.delivery import Account
 from newsletter.model import Edition, Part
 from newsletter.store import Recovery, Result, Send, Store
+from newsletter.variants import WHOLE
 
 
 class Ending(enum.StrEnum):
@@ -69,11 +70,15 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEdition:
-    """Show one edition of a plan; ``language`` is the audience's, ``""`` for everybody else."""
+    """Show one edition of a plan: its variant, ``""`` for the whole issue, and how many of the audience get it.
 
-    language: str
+    ``digest`` is ``""`` for a variant that is compiled when the issue is sent.
+    """
+
+    variant: str
     subject: str
     digest: str
+    recipients: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,29 +97,38 @@ class PlanReport:
             "issue": self.issue,
             "audience": self.audience,
             "editions": [
-                {"language": each.language, "subject": each.subject, "digest": each.digest} for each in self.editions
+                {
+                    "variant": each.variant,
+                    "subject": each.subject,
+                    "digest": each.digest,
+                    "recipients": each.recipients,
+                }
+                for each in self.editions
             ],
             "state": str(self.send.state) if self.send else None,
             **(self.account.as_json() if self.account else {}),
         }
 
 
-def plan_report(
-    store: Store, issue: str, list_ids: Sequence[int], editions: Mapping[str, Edition], now: dt.datetime
-) -> PlanReport:
-    """Return what sending ``issue`` to ``list_ids`` would do, without doing any of it.
+def plan_report(store: Store, edition: Edition, counts: Mapping[str, int]) -> PlanReport:
+    """Return what sending an issue would do, without doing any of it.
 
-    ``editions`` has one edition for each language of the audience, ``""`` for everybody else. The audience of an issue
+    ``edition`` is the whole issue, ``counts`` says how many of its audience get each variant. The audience of an issue
     that was planned before is the one that was frozen.
     """
-    send = store.sends.find_send(issue)
+    send = store.sends.find_send(edition.issue)
     planned = tuple(
-        PlannedEdition(language=language, subject=_shown(edition.subject), digest=edition.digest)
-        for language, edition in sorted(editions.items())
+        PlannedEdition(
+            variant=variant,
+            subject=_shown(edition.subject),
+            digest=edition.digest if variant == WHOLE else "",
+            recipients=count,
+        )
+        for variant, count in counts.items()
     )
     return PlanReport(
-        issue=issue,
-        audience=send.planned if send else store.sends.count_audience(list_ids, now),
+        issue=edition.issue,
+        audience=send.planned if send else sum(counts.values()),
         editions=planned,
         send=send,
         account=store.sends.account(send.send_id) if send else None,

@@ -14,17 +14,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from newsletter.audience import list_names, parse_audience
 from newsletter.config import Project, is_reserved_slug, refuse_slug
 from newsletter.delivery import SendState
-from newsletter.errors import InputError, IssueError, NewsletterError, NotAllowedError
+from newsletter.errors import InputError, IssueError, NewsletterError, NotAllowedError, Place
 from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
 from newsletter.glance import front_matter_of, is_near, is_over
 from newsletter.launch import next_step
 from newsletter.model import Issue
 from newsletter.opening import OpeningRules, Step
 from newsletter.schedule import Verdict, due
-from newsletter.store import IssueFile, Result, Send, SendPlan, Store, find_store
-from newsletter.subscriptions import default_list
+from newsletter.store import IssueFile, Result, Segment, Send, SendPlan, Store, find_store
+from newsletter.subscriptions import DEFAULT_LIST, default_list
+from newsletter.variants import WHOLE, TopicalSections
 
 if TYPE_CHECKING:
     from newsletter.reports import SendReport
@@ -312,15 +314,20 @@ def freeze_due(shipment: Shipment, path: Path, now: dt.datetime, *, late: bool =
 
     Raises NotAllowedError for an issue that is not approved as it stands, or too old without ``late``.
     """
-    frozen = freeze_approved(shipment.project, shipment.store, path)
+    frozen = freeze_approved(shipment.project, shipment.store, path, now)
     refuse_late(frozen, now, late)
     return plan_issue(shipment.store, frozen, now)
 
 
-def freeze_approved(project: Project, store: Store, path: Path) -> FrozenIssue:
-    """Freeze an issue that is approved as it stands; otherwise say which line changed."""
+def freeze_approved(project: Project, store: Store, path: Path, now: dt.datetime) -> FrozenIssue:
+    """Freeze an issue that is approved as it stands, with the variants that its audience needs.
+
+    Otherwise say which line changed.
+    """
     try:
-        return freeze_issue(project, path, approved_only=True)
+        frozen = freeze_issue(project, path, approved_only=True)
+        missing = missing_variants(store, frozen, now)
+        return freeze_issue(project, path, approved_only=True, variants=missing) if missing else frozen
     except NotAllowedError as error:
         change = explain_change(store.issues.latest_approval(path.stem), path)
         raise NotAllowedError(f"{error}\n{change}" if change else str(error)) from None
@@ -340,16 +347,19 @@ def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
 
     Raises NotAllowedError where nobody is on the list: a send to nobody would be over, and the issue with it.
     """
-    lists = audience_lists(store, frozen.audience, now)
-    if not store.sends.count_audience(lists, now):
+    audience = resolve_audience(store, frozen.audience, now)
+    if not store.sends.count_audience(audience.list_ids, now, audience.segment):
+        named = f"the audience '{frozen.audience}'" if frozen.audience else "the list"
         raise NotAllowedError(
-            f"{frozen.edition.issue}: nobody is on the list; 'newsletter subscribers import FILE' brings people onto it"
+            f"{frozen.edition.issue}: nobody is on {named}; 'newsletter subscribers import FILE' brings people onto it"
         )
-    edition_id = store.editions.save_edition(frozen.edition, now)
     plan = SendPlan(
         issue=frozen.edition.issue,
-        list_ids=lists,
-        editions={"": edition_id},
+        list_ids=audience.list_ids,
+        segment=audience.segment,
+        editions={"": store.editions.save_edition(frozen.edition, now)},
+        sections=frozen.sections,
+        variants={name: store.editions.save_edition(edition, now) for name, edition in frozen.variants.items()},
         source_digest=frozen.source_digest,
         send_at=frozen.send_at,
         not_after=frozen.not_after,
@@ -357,22 +367,44 @@ def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
     return store.sends.plan_send(plan, now)
 
 
-def audience_lists(store: Store, audience: str, now: dt.datetime) -> tuple[int, ...]:
-    """Return the ids of the lists that ``audience`` names, the newsletter's own for ``""``.
+@dataclass(frozen=True, slots=True)
+class ResolvedAudience:
+    """Hold an audience as the store is asked for it."""
 
-    Raises InputError for a list that is not there.
+    list_ids: tuple[int, ...]
+    segment: Segment
+
+
+def resolve_audience(store: Store, audience: str, now: dt.datetime) -> ResolvedAudience:
+    """Return whom ``audience`` means, the newsletter's own list for ``""``.
+
+    Raises InputError for a list that is not there, IssueError for what cannot be read.
     """
-    names = [name.strip() for name in audience.split(",") if name.strip()]
-    if not names:
-        return (default_list(store, now).list_id,)
-    found = []
-    for name in names:
-        known = store.subscribers.find_list(name)
-        if known is None:
-            lists = ", ".join(each.name for each in store.subscribers.load_lists()) or "none yet"
-            raise InputError(f"audience: no list {name!r}; lists: {lists}")
-        found.append(known.list_id)
-    return tuple(found)
+    wanted = parse_audience(audience, Place("audience"))
+    known = {each.name: each.list_id for each in store.subscribers.load_lists()}
+    if DEFAULT_LIST not in known:
+        known[DEFAULT_LIST] = default_list(store, now).list_id
+    for name in (*wanted.lists, *list_names(wanted.condition)):
+        if name not in known:
+            raise InputError(f"audience: no list {name!r}; lists: {', '.join(known)}")
+    list_ids = tuple(known[name] for name in wanted.lists or (DEFAULT_LIST,))
+    return ResolvedAudience(list_ids, Segment(wanted.condition, known))
+
+
+def missing_variants(store: Store, frozen: FrozenIssue, now: dt.datetime) -> list[str]:
+    """Return the variants that the topics of the audience ask for, and that were not frozen."""
+    counts = count_variants(store, frozen.audience, frozen.sections, now)
+    return [name for name in counts if name != WHOLE and name not in frozen.variants]
+
+
+def count_variants(store: Store, audience: str, sections: TopicalSections, now: dt.datetime) -> dict[str, int]:
+    """Return how many of the audience would get each variant of an issue, the whole one (``""``) first."""
+    asked = resolve_audience(store, audience, now)
+    counted = {WHOLE: 0}
+    for chosen, count in store.sends.count_choices(asked.list_ids, now, asked.segment).items():
+        variant = sections.variant_of(chosen)
+        counted[variant] = counted.get(variant, 0) + count
+    return dict(sorted(counted.items()))
 
 
 def continue_send(shipment: Shipment, send_id: int) -> "SendReport":

@@ -736,11 +736,11 @@ def test_plan_report_does_nothing(world, server):
     for address in people(3):
         world.store.subscribers.add_subscriber(world.list_id, NewSubscriber(address=address), START, origin="test")
     edition = make_edition(subject=("Hello ", Slot("name", "reader")))
-    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": edition}, START)
+    report = plan_report(world.store, edition, {"": 3})
     assert report.as_json() == {
         "issue": "2026-11-25",
         "audience": 3,
-        "editions": [{"language": "", "subject": "Hello reader", "digest": edition.digest}],
+        "editions": [{"variant": "", "subject": "Hello reader", "digest": edition.digest, "recipients": 3}],
         "state": None,
     }
     assert world.store.sends.load_sends() == ()
@@ -752,7 +752,7 @@ def test_plan_report_of_what_was_sent_shows_its_account(world, server):
     world.store.subscribers.add_subscriber(
         world.list_id, NewSubscriber(address="late@example.org"), START, origin="test"
     )
-    report = plan_report(world.store, "2026-11-25", [world.list_id], {"": make_edition()}, START)
+    report = plan_report(world.store, make_edition(), {"": 4})
     assert report.audience == 3
     assert report.as_json()["sent"] == 3
     assert report.as_json()["state"] == "finished"

@@ -17,13 +17,13 @@ from newsletter.secretfile import load_keys
 from newsletter.store import Send, Store, StoredApproval, open_store
 from newsletter.subscriptions import default_list
 from newsletter.worker import (
-    audience_lists,
     find_due,
     find_unfinished,
     hold_expired,
     open_known_store,
     plan_issue,
     refuse_late,
+    resolve_audience,
     tell_once,
 )
 
@@ -299,10 +299,12 @@ def test_approval_that_is_not_the_files_own_explains_nothing(room):
 def test_audience_names_lists(store):
     own = default_list(store, MORNING)
     other = store.subscribers.ensure_list("partners", MORNING)
-    assert audience_lists(store, "", MORNING) == (own.list_id,)
-    assert audience_lists(store, "partners, newsletter", MORNING) == (other.list_id, own.list_id)
-    with pytest.raises(InputError, match="no list 'press'; lists: newsletter, partners"):
-        audience_lists(store, "press", MORNING)
+    assert resolve_audience(store, "", MORNING).list_ids == (own.list_id,)
+    assert resolve_audience(store, "partners, newsletter", MORNING).list_ids == (other.list_id, own.list_id)
+    assert resolve_audience(store, "not partners", MORNING).list_ids == (own.list_id,)
+    for text in ("press", "newsletter and not press"):
+        with pytest.raises(InputError, match="no list 'press'; lists: newsletter, partners"):
+            resolve_audience(store, text, MORNING)
 
 
 def test_planning_is_refused_for_nobody_and_done_once(room, project, store):

@@ -7,9 +7,12 @@ import click
 from newsletter.cli.context import App, echo_json, in_zone, json_option, login_name, size, utc_now
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
     from newsletter.compiler import Compiled
     from newsletter.config import Project
-    from newsletter.model import Part
+    from newsletter.model import Issue, Part
     from newsletter.sources import LoadedIssue
 
 
@@ -23,10 +26,12 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
 
     Any later change unapproves it, and 'newsletter send' says which line changed. Works without a terminal.
     """
-    from newsletter.compiler import compile_issue, refuse_unsendable
+    from newsletter.cli.sending import say_audience
+    from newsletter.compiler import compile_issue, refuse_many_variants, refuse_unsendable
     from newsletter.config import find_issue, placeholder_warning
     from newsletter.sources import approve_issue, load_issue, source_digest
     from newsletter.store import StoredApproval
+    from newsletter.variants import WHOLE
 
     if by is not None and not by.strip():
         raise click.UsageError("--by: write who approves")
@@ -39,6 +44,12 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
     if words := placeholder_warning(project):
         app.warn(words)
     now = utc_now()
+    counts = _count(app, project, loaded.issue, now)
+    refuse_many_variants(loaded.issue, [variant for variant in counts if variant != WHOLE])
+    for variant in counts:
+        if variant != WHOLE:  # each is approved with the whole, so each must compile and be sendable
+            cut = compile_issue(project, loaded, variant).edition
+            message_size = max(message_size, refuse_unsendable(project, loaded.issue, cut))
     digest = source_digest(project, loaded, compiled.images)
     with app.open_store(project, app.keys(project)) as store:
         approval = approve_issue(project, loaded, by or login_name(), now.astimezone(project.zone).date(), digest)
@@ -59,11 +70,23 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
                 "by": approval.by,
                 "edition_digest": compiled.edition.digest,
                 "message_bytes": message_size,
+                "audience": sum(counts.values()),
+                "variants": counts,
             }
         )
         return
     _show(app, project, loaded, compiled, message_size)
+    say_audience(app, loaded.issue.audience, counts)
     app.say(f"approved by {approval.by}: source digest {digest[:12]}")
+
+
+def _count(app: App, project: "Project", issue: "Issue", now: "dt.datetime") -> "Mapping[str, int]":
+    """Return how many would get each variant of an issue if it were sent now."""
+    from newsletter.variants import topical_sections
+    from newsletter.worker import count_variants
+
+    with app.open_store(project, app.keys(project)) as store:
+        return count_variants(store, issue.audience, topical_sections(issue), now)
 
 
 def _show(app: App, project: "Project", loaded: "LoadedIssue", compiled: "Compiled", message_size: int) -> None:

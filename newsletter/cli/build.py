@@ -21,28 +21,39 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-mjml", is_flag=True, help="Write email.mjml as well.")
 @click.option("--approved", is_flag=True, help="Refuse an issue that is not approved as it stands.")
+@click.option(
+    "--topics", multiple=True, metavar="TOPICS", help="Build also what those get who chose these topics; - for none."
+)
 @json_option
 @click.pass_obj
-def command(app: App, issue: str, out: Path | None, keep_mjml: bool, approved: bool, as_json: bool) -> None:
+def command(
+    app: App, issue: str, out: Path | None, keep_mjml: bool, approved: bool, topics: tuple[str, ...], as_json: bool
+) -> None:
     """Compile ISSUE, a slug or a file, to HTML, text, a message and edition.json.
 
     The message is made for a sample recipient with a sample key, so that equal input gives equal files.
     """
-    from newsletter.compiler import build_issue
+    from newsletter.compiler import build_issue, build_variants
     from newsletter.config import find_issue
     from newsletter.sources import load_issue, refuse_unapproved
+    from newsletter.variants import WHOLE, topical_sections
 
     project = app.project()
     started = time.perf_counter()
     loaded = load_issue(project, find_issue(project, issue))
     if approved:
         refuse_unapproved(project, loaded)
-    built = build_issue(project, loaded, out or project.root / "build", keep_mjml=keep_mjml)
+    folder = out or project.root / "build"
+    sections = topical_sections(loaded.issue)
+    wanted = dict.fromkeys(sections.variant_called(each) for each in topics)
+    built = build_issue(project, loaded, folder, keep_mjml=keep_mjml)
+    variants = build_variants(project, built, folder, [variant for variant in wanted if variant != WHOLE])
     if approved:  # once more, with the very bytes that were compiled
         refuse_unapproved(project, loaded, built.source_digest)
     seconds = time.perf_counter() - started
     if as_json:
-        echo_json(_as_json(built, seconds))
+        shown = {variant: str(path / "edition.json") for variant, path in variants.items()}
+        echo_json(_as_json(built, seconds) | {"sections": sections.topics, "variants": shown})
         return
     for problem in built.compiled.warnings:
         app.warn(problem)
@@ -50,6 +61,10 @@ def command(app: App, issue: str, out: Path | None, keep_mjml: bool, approved: b
     app.say(f"{edition.issue}: compiled in {seconds * 1000:.0f} ms, edition {edition.digest[:12]}")
     for path in built.files:
         app.say(f"  {path}  {size(path.stat().st_size)}")
+    for path in variants.values():
+        app.say(f"  {path}/")
+    if WHOLE in wanted:
+        app.say("  who chose these topics gets the whole issue")
 
 
 def _as_json(built: "Build", seconds: float) -> dict[str, object]:

@@ -71,12 +71,12 @@ def command(
 def _show_plan(app: App, project: "Project", path: "Path", as_json: bool) -> int:
     from newsletter.freezer import explain_change, freeze_issue
     from newsletter.reports import plan_report
-    from newsletter.worker import audience_lists
+    from newsletter.worker import count_variants
 
     frozen = freeze_issue(project, path, approved_only=False)
     with app.open_store(project, app.keys(project)) as store:
-        lists = audience_lists(store, frozen.audience, utc_now())
-        plan = plan_report(store, frozen.edition.issue, lists, {"": frozen.edition}, utc_now())
+        counts = count_variants(store, frozen.audience, frozen.sections, utc_now())
+        plan = plan_report(store, frozen.edition, counts)
         change = "" if frozen.approved else explain_change(store.issues.latest_approval(plan.issue), path)
     if as_json:
         echo_json({**_account_of(plan).as_json(), **plan.as_json(), "approved": frozen.approved, "change": change})
@@ -93,7 +93,7 @@ def _account_of(plan: "PlanReport") -> "Account":
 
 
 def _say_plan(app: App, project: "Project", frozen: "FrozenIssue", plan: "PlanReport", change: str) -> None:
-    from newsletter.cli.sending import equation
+    from newsletter.cli.sending import equation, say_audience
 
     app.say(f"issue      {plan.issue}" + ("" if frozen.approved else "  (NOT APPROVED as it stands)"))
     if change:
@@ -101,7 +101,10 @@ def _say_plan(app: App, project: "Project", frozen: "FrozenIssue", plan: "PlanRe
     app.say(f"subject    {plan.editions[0].subject}")
     app.say(f"edition    {frozen.edition.digest[:12]}")
     app.say(f"send at    {in_zone(frozen.send_at, project)}")
-    app.say(f"audience   {plan.audience:,} recipients")
+    if plan.send:
+        app.say(f"audience   {plan.audience:,} recipients")
+    else:
+        say_audience(app, frozen.audience, {each.variant: each.recipients for each in plan.editions})
     relays = project.config.relays
     for relay in relays:
         share = f" ({relay.name}: {relay.weight} of {sum(each.weight for each in relays)})" if len(relays) > 1 else ""

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import PurePath
@@ -179,3 +179,13 @@ def exit_code(report: "SendReport") -> int:
     codes |= {Ending.PAUSED: FINDINGS, Ending.NOT_RUNNING: FINDINGS}
     found = codes.get(report.ending, DONE)
     return found or (FINDINGS if report.account.in_doubt or not report.account.closes else DONE)
+
+
+def say_audience(app: App, audience: str, counts: "Mapping[str, int]") -> None:
+    """Print how many people an issue goes to, and which variant of it they get where there are several."""
+    from newsletter.variants import variant_words
+
+    app.say(f"audience   {sum(counts.values()):,} recipients" + (f": {audience}" if audience else ""))
+    if len(counts) > 1:
+        for variant, count in counts.items():
+            app.say(f"           {count:,} get {variant_words(variant)}")

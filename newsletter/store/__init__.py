@@ -60,6 +60,7 @@ from newsletter.store.records import (
     Way,
 )
 from newsletter.store.schema import latest_schema
+from newsletter.store.segments import EVERYBODY_ASKED, Segment
 from newsletter.store.sends import Sends
 from newsletter.store.subscribers import Subscribers
 from newsletter.store.tallies import (
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_OPERATOR",
+    "EVERYBODY_ASKED",
     "AddressChange",
     "Advance",
     "Allowance",
@@ -106,6 +108,7 @@ __all__ = [
     "Result",
     "RunLock",
     "Saved",
+    "Segment",
     "Send",
     "SendPlan",
     "Standing",

@@ -31,6 +31,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SQL_FOLDER = Path(__file__).parent
+EVERYBODY = "1 = 1"
+"""The condition that a query has where an audience may put its own (``Database.with_condition``)."""
 
 
 class Database(Protocol):
@@ -38,6 +40,15 @@ class Database(Protocol):
 
     where: str
     """Name the database as messages may show it: a path, or a URL without its password."""
+
+    dialect: str
+    """Name the SQL that it speaks (``dialect``)."""
+
+    def with_condition(self, name: str, condition: str) -> str:
+        """Return the name of the query ``name`` with ``condition`` in place of its ``1 = 1``.
+
+        The condition is put together from constant text (``segments``); values travel as parameters, as everywhere.
+        """
 
     def transaction(self) -> AbstractContextManager[None]:
         """Open a transaction that writes; commit at the end of the block, roll back on any exception. May be nested."""

@@ -30,7 +30,7 @@ def postgres_schema(statement: str) -> str:
     """Return a statement of a migration with PostgreSQL's types.
 
     The rows of ``deliveries`` lose their references: PostgreSQL looks each one up and locks what it finds, which makes
-    planning three times as slow. They all come from one join of ``subscriptions`` and ``send_languages``, whose own
+    planning three times as slow. They all come from one join of ``subscriptions`` and ``send_variants``, whose own
     references keep in place what a delivery names.
     """
     statement = _OWN_WORDS.get(statement, statement)

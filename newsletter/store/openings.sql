@@ -41,4 +41,4 @@ SELECT canary_rested_at FROM openings WHERE send_id = :send
 INSERT INTO openings (send_id, canary_rested_at) VALUES (:send, :now) ON CONFLICT (send_id) DO NOTHING
 
 -- name: send_editions
-SELECT DISTINCT edition_id FROM send_languages WHERE send_id = :send ORDER BY edition_id
+SELECT DISTINCT edition_id FROM send_variants WHERE send_id = :send ORDER BY edition_id

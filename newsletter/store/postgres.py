@@ -20,7 +20,7 @@ import psycopg
 from psycopg.types.numeric import Int8Dumper
 
 from newsletter.errors import BusyError, ConfigError, StoreError
-from newsletter.store.database import Row, load_queries
+from newsletter.store.database import EVERYBODY, Row, load_queries
 from newsletter.store.dialect import POSTGRESQL, postgres_query, postgres_schema
 from newsletter.store.postgres_errors import connection_error, connection_parts, lost_commit, shown_url, store_error
 from newsletter.store.schema import check_schema, latest_schema, load_migrations
@@ -70,6 +70,8 @@ class PostgresDatabase:
     store of another schema, or for something else.
     """
 
+    dialect = POSTGRESQL
+
     def __init__(self, url: str, timeout_s: float, *, migrate: bool = False, make: bool = True) -> None:
         self._parts = connection_parts(url)
         self.where = shown_url(self._parts)
@@ -91,6 +93,14 @@ class PostgresDatabase:
             raise
 
     # -- the interface ------------------------------------------------------------------------------------------------
+
+    def with_condition(self, name: str, condition: str) -> str:
+        """Return the name of the query ``name`` with ``condition`` in place of its ``1 = 1``."""
+        if condition == EVERYBODY:
+            return name
+        asked = f"{name}?{condition}"
+        self._queries[asked] = self._queries[name].replace(EVERYBODY, postgres_query(condition))
+        return asked
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

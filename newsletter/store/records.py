@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from newsletter.delivery import Delivery, Event, Outcome, SendState, State
 from newsletter.model import Reply
+from newsletter.store.segments import EVERYBODY_ASKED, Segment
+from newsletter.variants import NO_SECTIONS, TopicalSections
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The list
@@ -245,13 +247,19 @@ class SendPlan:
 
     ``editions`` maps a language tag to an edition id, ``""`` to the one for everybody else; a subscriber of
     ``zh-Hant-TW`` gets ``zh-Hant-TW``, else ``zh-Hant``, else ``zh``, else ``""``. A person on several of the lists
-    gets one delivery, by the first of ``list_ids`` that has them.
+    gets one delivery, by the first of ``list_ids`` that has them, where ``segment`` is true of them.
+
+    ``variants`` maps the name of a variant (``variants``) to its edition, for who chose topics; ``sections`` are the
+    sections that have topics.
     """
 
     issue: str
     list_ids: tuple[int, ...]
     editions: Mapping[str, int]
     source_digest: str
+    segment: Segment = EVERYBODY_ASKED
+    sections: TopicalSections = NO_SECTIONS
+    variants: Mapping[str, int] = field(default_factory=dict)
     kind: str = "issue"
     send_at: dt.datetime | None = None
     not_after: dt.datetime | None = None

@@ -140,12 +140,14 @@ CREATE TABLE sends (
     UNIQUE (issue, kind)
 );
 
--- Which edition a subscriber of each language gets, as it was decided when the audience was frozen.
-CREATE TABLE send_languages (
+-- Which edition a subscriber of each language and choice of topics gets, as it was decided when the audience was frozen.
+-- topics are a person's as subscribers holds them, '' for all where no section of the issue has topics.
+CREATE TABLE send_variants (
     send_id BIGINT NOT NULL REFERENCES sends (id),
     language TEXT NOT NULL,
+    topics TEXT NOT NULL,
     edition_id BIGINT NOT NULL REFERENCES editions (id),
-    PRIMARY KEY (send_id, language)
+    PRIMARY KEY (send_id, language, topics)
 ) WITHOUT ROWID;
 
 -- The ledger: one row for each recipient of a send. It holds no address: the domain is what reports need. doubts counts

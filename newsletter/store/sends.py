@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from newsletter.delivery import RUNNING, SEND_TABLE, Account, SendEvent, SendState, State, send_transition
-from newsletter.errors import NotAllowedError, StoreError
+from newsletter.errors import NotAllowedError, StoreError, StoreUnavailableError
 from newsletter.store.database import (
     Database,
     Row,
@@ -15,6 +15,9 @@ from newsletter.store.database import (
     to_micros_or_none,
 )
 from newsletter.store.records import Send, SendPlan
+from newsletter.store.segments import EVERYBODY_ASKED, Segment, condition_of
+from newsletter.topics import split_topics
+from newsletter.variants import WHOLE
 
 _QUERIES = {
     SendEvent.START: "start_send",
@@ -37,16 +40,27 @@ class Sends:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count_audience(self, list_ids: Sequence[int], now: dt.datetime) -> int:
+    def count_audience(self, list_ids: Sequence[int], now: dt.datetime, segment: Segment = EVERYBODY_ASKED) -> int:
         """Return how many people ``plan_send`` would freeze now.
 
-        Those who are active on one of the lists, neither suppressed nor paused.
+        Those who are active on one of the lists, neither suppressed nor paused, and of whom ``segment`` is true.
         """
-        counted = 0
+        return sum(self.count_choices(list_ids, now, segment).values())
+
+    def count_choices(
+        self, list_ids: Sequence[int], now: dt.datetime, segment: Segment = EVERYBODY_ASKED
+    ) -> dict[tuple[str, ...], int]:
+        """Return the same people by the topics that they chose; ``()`` is those who chose none."""
+        condition, values = condition_of(segment, self._database.dialect)
+        query = self._database.with_condition("count_audience", condition)
+        counted: dict[tuple[str, ...], int] = {}
         for position, list_id in enumerate(list_ids):
             earlier = "".join(f",{number}" for number in list_ids[:position]) + ","
-            row = self._database.row("count_audience", list=list_id, earlier=earlier, now=to_micros(now))
-            counted += row[0] if row else 0
+            for topics, count in self._database.rows(
+                query, list=list_id, earlier=earlier, now=to_micros(now), **values
+            ):
+                chosen = split_topics(topics)
+                counted[chosen] = counted.get(chosen, 0) + count
         return counted
 
     def plan_send(self, plan: SendPlan, now: dt.datetime) -> Send:
@@ -154,7 +168,7 @@ class Sends:
         with self._database.transaction():
             if not self._database.row("lock_unstarted", send=send_id):
                 return False
-            for table in ("attempts", "notices", "canaries", "openings", "deliveries", "languages", "send"):
+            for table in ("attempts", "notices", "canaries", "openings", "deliveries", "variants", "send"):
                 self._database.change(f"withdraw_{table}", send=send_id)
             return True
 
@@ -188,20 +202,39 @@ class Sends:
         return int(row[0])
 
     def _freeze(self, plan: SendPlan, send_id: int, now: int) -> None:
+        condition, values = condition_of(plan.segment, self._database.dialect)
+        choices, freeze = (
+            self._database.with_condition(query, condition) for query in ("list_choices", "freeze_audience")
+        )
+        values |= {"now": now, "topical": int(bool(plan.sections))}
         planned = 0
         for list_id in plan.list_ids:
-            languages = [row[0] for row in self._database.rows("list_languages", list=list_id)]
-            self._database.change_each(
-                "insert_language",
+            found = self._database.rows(choices, list=list_id, **values)
+            self._database.change_all(
+                "insert_variant",
                 (
-                    {"send": send_id, "language": language, "edition": choose_edition(language, plan.editions)}
-                    for language in languages
+                    {
+                        "send": send_id,
+                        "language": language,
+                        "topics": topics,
+                        "edition": self._choose(plan, language, topics),
+                    }
+                    for language, topics in found
                 ),
             )
-            planned += self._database.change(
-                "freeze_audience", send=send_id, list=list_id, state=State.PENDING, now=now
-            )
+            planned += self._database.change(freeze, send=send_id, list=list_id, state=State.PENDING, **values)
         self._database.change("set_planned", send=send_id, planned=planned)
+
+    def _choose(self, plan: SendPlan, language: str, topics: str) -> int:
+        """Return the edition for a language and for topics as ``subscribers`` holds them."""
+        variant = plan.sections.variant_of(split_topics(topics))
+        if variant == WHOLE:
+            return choose_edition(language, plan.editions)
+        if variant not in plan.variants:
+            raise StoreUnavailableError(
+                f"{plan.issue}: somebody chose other topics while the send was planned; run the command again"
+            )
+        return plan.variants[variant]
 
     def _move(self, send_id: int, event: SendEvent, now: dt.datetime, **values: object) -> Send:
         """Move the send by ``event`` in a compare-and-set, unless it is there already."""

@@ -2,38 +2,42 @@
 
 -- Somebody on an earlier list of the plan is counted there; :earlier holds the numbers of those lists, like ",3,1,".
 -- name: count_audience
-SELECT COUNT(*)
+SELECT s.topics, COUNT(*)
   FROM subscriptions m CROSS JOIN subscribers s
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
-   AND s.paused_until <= :now
+   AND s.paused_until <= :now AND 1 = 1
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
    AND NOT EXISTS (SELECT 1 FROM subscriptions e
                     WHERE e.subscriber_id = m.subscriber_id AND e.state = 'active'
                       AND e.list_id IN (SELECT id FROM lists WHERE :earlier LIKE '%,' || id || ',%'))
+ GROUP BY s.topics
 
 -- name: insert_send
 INSERT INTO sends (issue, kind, state, reason, source_digest, send_at, not_after, planned, planned_at, changed_at)
 VALUES (:issue, :kind, :state, '', :source_digest, :send_at, :not_after, 0, :now, :now)
 RETURNING id
 
--- name: list_languages
-SELECT DISTINCT s.language
+-- name: list_choices
+SELECT DISTINCT s.language, CASE WHEN :topical = 1 THEN s.topics ELSE '' END
   FROM subscriptions m CROSS JOIN subscribers s
- WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id
+ WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
+   AND s.paused_until <= :now AND 1 = 1
+   AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
 
--- name: insert_language
-INSERT INTO send_languages (send_id, language, edition_id) VALUES (:send, :language, :edition)
-ON CONFLICT (send_id, language) DO NOTHING
+-- name: insert_variant
+INSERT INTO send_variants (send_id, language, topics, edition_id) VALUES (:send, :language, :topics, :edition)
+ON CONFLICT (send_id, language, topics) DO NOTHING
 
 -- CROSS JOIN keeps SQLite to this order: the list's subscriptions in the order of their key, which is the order in which
 -- the ledger's rows are written; elsewhere it is a plain join.
 -- name: freeze_audience
 INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, state, next_attempt_at, changed_at)
 SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
-  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
+  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_variants l
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
    AND s.paused_until <= :now
    AND l.send_id = :send AND l.language = s.language
+   AND l.topics = CASE WHEN :topical = 1 THEN s.topics ELSE '' END AND 1 = 1
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
  ORDER BY m.subscriber_id
 ON CONFLICT (send_id, subscriber_id) DO NOTHING
@@ -43,10 +47,11 @@ ON CONFLICT (send_id, subscriber_id) DO NOTHING
 -- dialect: postgresql
 INSERT INTO deliveries (send_id, subscriber_id, list_id, edition_id, domain, state, next_attempt_at, changed_at)
 SELECT :send, s.id, m.list_id, l.edition_id, s.domain, :state, :now, :now
-  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_languages l
+  FROM subscriptions m CROSS JOIN subscribers s CROSS JOIN send_variants l
  WHERE m.list_id = :list AND m.state = 'active' AND s.id = m.subscriber_id AND s.address IS NOT NULL
    AND s.paused_until <= :now
    AND l.send_id = :send AND l.language = s.language
+   AND l.topics = CASE WHEN :topical = 1 THEN s.topics ELSE '' END AND 1 = 1
    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.address_hash = s.address_hash)
    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.send_id = :send AND d.subscriber_id = m.subscriber_id)
  ORDER BY m.subscriber_id
@@ -158,8 +163,8 @@ DELETE FROM openings WHERE send_id = :send
 -- name: withdraw_deliveries
 DELETE FROM deliveries WHERE send_id = :send
 
--- name: withdraw_languages
-DELETE FROM send_languages WHERE send_id = :send
+-- name: withdraw_variants
+DELETE FROM send_variants WHERE send_id = :send
 
 -- name: withdraw_send
 DELETE FROM sends WHERE id = :send

@@ -14,7 +14,8 @@ from types import TracebackType
 from urllib.parse import quote
 
 from newsletter.errors import StoreError, StoreUnavailableError
-from newsletter.store.database import Row, load_queries
+from newsletter.store.database import EVERYBODY, Row, load_queries
+from newsletter.store.dialect import SQLITE
 from newsletter.store.lock import RunLock, lock_path
 from newsletter.store.schema import check_schema, latest_schema, load_migrations
 
@@ -29,6 +30,8 @@ class SqliteDatabase:
 
     A database that is empty is set up. Raises StoreError for one of another schema, or of something else.
     """
+
+    dialect = SQLITE
 
     def __init__(self, path: Path, timeout_s: float, *, migrate: bool = False) -> None:
         self.where = str(path)
@@ -60,6 +63,14 @@ class SqliteDatabase:
             raise
 
     # -- the interface ------------------------------------------------------------------------------------------------
+
+    def with_condition(self, name: str, condition: str) -> str:
+        """Return the name of the query ``name`` with ``condition`` in place of its ``1 = 1``."""
+        if condition == EVERYBODY:
+            return name
+        asked = f"{name}?{condition}"
+        self._queries[asked] = self._queries[name].replace(EVERYBODY, condition)
+        return asked
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -164,6 +164,7 @@ READS: dict[str, Callable] = {
     "issues.load_issue_files": lambda s, w: s.issues.load_issue_files(),
     "sends.count_readers": lambda s, w: s.sends.count_readers(w.sending, NOW),
     "sends.count_audience": lambda s, w: s.sends.count_audience((1,), NOW),
+    "sends.count_choices": lambda s, w: s.sends.count_choices((1,), NOW),
     "sends.find_send": lambda s, w: s.sends.find_send("2026-11-25"),
     "sends.load_send": lambda s, w: s.sends.load_send(w.sending),
     "sends.load_sends": lambda s, w: s.sends.load_sends(),

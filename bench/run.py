@@ -126,6 +126,12 @@ def _growth(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_growth(folder, arguments.quick)
 
 
+def _importing(folder: Path, arguments: argparse.Namespace) -> Report:
+    from importing import measure_importing
+
+    return measure_importing(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -136,6 +142,7 @@ _BENCHES: Mapping[str, Bench] = {
     "sending": _sending,
     "distance": _distance,
     "growth": _growth,
+    "importing": _importing,
 }
 
 

@@ -21,9 +21,10 @@ FIGURES = {
     "ledger": {"ledger.plan", "ledger.row.bytes"},
     "sending": {"sending.rate.ours", "sending.rate.dkim", "sending.ratio.smtplib", "sending.ratio.tls"},
     "distance": {"distance.rate.ours", "distance.rate.smtplib", "distance.ratio"},
+    "importing": {"import.N", "import.N.memory", "import.N.plan.whole", "import.N.plan.topics"},
     "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},
 }
-UNCOMMITTED = {"sending", "distance", "growth"}
+UNCOMMITTED = {"sending", "distance", "growth", "importing"}
 """Whose results are not measured in earnest yet."""
 
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="the benchmarks lie beside the tests in a checkout alone")
@@ -44,7 +45,7 @@ def run_bench(*arguments: str) -> dict[str, Any]:
 
 def plain_name(figure: dict[str, Any]) -> str:
     """Return a figure's name with N for the number of recipients, which is smaller here than in earnest."""
-    return re.sub(r"^growth\.\d+\.", "growth.N.", figure["name"])
+    return re.sub(r"^(growth|import)\.\d+", r"\1.N", figure["name"])
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -82,11 +82,16 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
 
 def _count(app: App, project: "Project", issue: "Issue", now: "dt.datetime") -> "Mapping[str, int]":
     """Return how many would get each variant of an issue if it were sent now."""
-    from newsletter.variants import topical_sections
+    from newsletter.errors import InputError
+    from newsletter.variants import WHOLE, topical_sections
     from newsletter.worker import count_variants
 
     with app.open_store(project, app.keys(project)) as store:
-        return count_variants(store, issue.audience, topical_sections(issue), now)
+        try:
+            return count_variants(store, issue.audience, topical_sections(issue), now)
+        except InputError as error:  # a list that may be made before the issue goes out
+            app.warn(str(error))
+            return {WHOLE: 0}
 
 
 def _show(app: App, project: "Project", loaded: "LoadedIssue", compiled: "Compiled", message_size: int) -> None:

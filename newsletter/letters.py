@@ -248,7 +248,6 @@ def _html(letter: Letter, frame: LetterFrame, catalog: Catalog) -> str:
         lang=catalog.tag,
         dir=catalog.direction,
         theme=palette(frame.theme),
-        on_accent="#ffffff",
         address_lines=frame.postal_address.splitlines(),
     )
 

@@ -15,6 +15,7 @@ from newsletter.templating import shipped_templates
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+_LIGHT, _DARK = "#ffffff", "#111214"
 _SERIF = "Georgia, 'Times New Roman', 'Songti SC', 'Noto Serif CJK SC', 'Microsoft YaHei', serif"
 _SANS = "'Segoe UI', -apple-system, Roboto, 'Helvetica Neue', Arial, 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
@@ -43,4 +44,23 @@ def palette(theme: ThemeSection) -> dict[str, Any]:
         "font": ", ".join(filter(None, (theme.font, _SERIF))),
         "heading_font": ", ".join(filter(None, (theme.heading_font, _SERIF))),
         "meta_font": _SANS,
+        "on_accent": readable_on(theme.accent),
+        "on_accent_dark": readable_on(theme.accent_dark),
     }
+
+
+def readable_on(colour: str) -> str:
+    """Return the colour of text, near white or near black, that reads better on ``#rrggbb`` (WCAG 2.2 contrast)."""
+    return max(_LIGHT, _DARK, key=lambda text: _contrast(text, colour))
+
+
+def _contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of ``#rrggbb``, 0 for black and 1 for white."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -6,11 +6,12 @@ import email.policy
 import re
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 
 from smtp_server import SmtpServer
 
-from newsletter.catalogs import load_catalog
+from newsletter.catalogs import Catalog, load_catalog
 from newsletter.config import NewsletterSection, SmtpSection, ThemeSection
 from newsletter.consent import Ask, Limits
 from newsletter.identity import identity_of
@@ -28,7 +29,13 @@ SECTION = NewsletterSection(
     url="https://news.example.org",
     unsubscribe="web",
 )
+TEMPLATES = open_templates(Path("/nowhere"))
 FORM = Evidence(Way.FORM, "192.0.2.0")
+
+
+@cache
+def _catalog(tag: str) -> Catalog:
+    return load_catalog(tag or "en", "web")
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Postbox:
             identity=identity_of(self.section),
             keys=SAMPLE_KEYS,
             theme=ThemeSection(),
-            templates=open_templates(Path("/nowhere")),
+            templates=TEMPLATES,
             postal_address="1 Quay Street\n12345 Port",
         )
 
@@ -60,7 +67,7 @@ class Postbox:
         return PostOffice(
             frame=self.frame,
             limits=self.limits,
-            catalog_of=lambda tag: load_catalog(tag or "en", "web"),
+            catalog_of=_catalog,
             connect=lambda: open_transport(smtp),
             clock=lambda: self.now,
         )

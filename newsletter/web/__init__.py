@@ -34,7 +34,8 @@ def make_app(desk: Desk) -> "Flask":
     )
 
     app = Flask("newsletter", static_folder=None, template_folder=None)
-    app.url_map.strict_slashes = False
+    # Neither may lead anywhere by itself: such an answer would hold the Host that the client named.
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
     guard.protect(app, desk)
     for concern in (
         subscribe,

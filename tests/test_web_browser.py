@@ -1,0 +1,228 @@
+"""Readers' ways through a real Chromium, against a running server and a real SMTP receiver; axe finds nothing on them.
+
+Debian's chromium is used, which CI installs; without one these tests skip and say so.
+"""
+
+import datetime as dt
+import email
+import email.policy
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from newsroom import CONFIG, Newsroom
+from smtp_server import SmtpServer
+from webfront import path_of, served, wait_for
+
+from newsletter.store import open_store
+from newsletter.tokens import Purpose, Token, expiry_hour, parse_keys, sign
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+
+pytestmark = pytest.mark.xdist_group("chromium")
+TOPICS = '{retail = "Shops", beauty = "Beauty"}'
+LISTS = '{newsletter = "Every week", monthly = "The best of the month"}'
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    path = os.environ.get("CHROME") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        if os.environ.get("REQUIRE_REAL_PARTS") or os.environ.get("CI") == "true":
+            pytest.fail("no chromium: apt-get install chromium")
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """Serve a newsletter with topics, two lists and an archive, and take its mail."""
+    with SmtpServer() as relay:
+        config = CONFIG + 'url = "http://localhost"\nunsubscribe = "web"\n'
+        room = Newsroom(tmp_path_factory.mktemp("room"), config=config)
+        room.relay(relay)
+        room.environ |= {"NEWSLETTER_WEB__TOPICS": TOPICS, "NEWSLETTER_WEB__LISTS": LISTS}
+        room.environ |= {"NEWSLETTER_WEB__ASKS_PER_CLIENT": "1000"}
+        room.issue("2026-11-25", "send_at: 2026-11-25 08:00")
+        assert room.run("approve", "2026-11-25").code == 0
+        assert room.run("site").code == 0
+        with served(room.root, room.environ) as server:
+            yield room, relay, server
+
+
+@pytest.fixture(params=["with JavaScript", "without"])
+def page(request, chromium):
+    context = chromium.new_context(java_script_enabled=request.param == "with JavaScript", locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    yield page
+    context.close()
+
+
+def letter_to(relay, address: str, after: int = 0) -> str:
+    """Wait for a letter, and return the path of its link."""
+
+    def found():
+        return [each for each in list(relay.accepted)[after:] if each.rcpt_to == (address,)]
+
+    content = wait_for(found, what=f"no letter to {address}")[-1].content
+    text = email.message_from_bytes(content, policy=email.policy.default).get_body(["plain"]).get_content()
+    return path_of(re.search(r"https?://\S+", text)[0])
+
+
+def state(room, address: str) -> str:
+    keys = parse_keys((room.root / "newsletter.secret").read_text())
+    with open_store(f"sqlite:///{room.root / 'newsletter.db'}", address_key=keys.address_key) as store:
+        found = store.subscribers.find_subscriber(1, address)
+    return str(found.state) if found else ""
+
+
+def test_a_reader_subscribes_confirms_chooses_and_leaves(scene, page, request):
+    room, relay, server = scene
+    address = f"ann{len(relay.accepted)}@example.org"
+    page.goto(f"{server.url}/subscribe")
+    page.get_by_label("Your email address").fill(address)
+    page.get_by_label("Your name (if you like)").fill("Ann")
+    page.get_by_label("Beauty").check()
+    page.get_by_role("button", name="Subscribe").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Please look into your mailbox"
+    link = letter_to(relay, address)
+
+    page.goto(server.url + link)
+    assert state(room, address) == "pending", "opening the page confirms nothing"
+    page.get_by_role("button", name="Yes, subscribe me").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "You are subscribed"
+    assert state(room, address) == "active"
+
+    page.get_by_role("link", name="Choose language and topics").click()
+    assert page.get_by_label("Your name (if you like)").input_value() == "Ann"
+    assert page.get_by_label("Beauty").is_checked()
+    page.get_by_label("Language of your issues").select_option("fr")
+    page.get_by_label("Shops").check()
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_text("Enregistré.").is_visible()
+    page.get_by_label("Pour combien de temps ?").select_option("8")
+    page.get_by_role("button", name="Faire une pause").click()
+    page.get_by_role("button", name="Reprendre maintenant").click()
+    assert page.get_by_text("Votre pause est terminée.").is_visible()
+
+    page.get_by_role("link", name="Se désabonner").click()
+    assert state(room, address) == "active", "nor does opening this one"
+    page.get_by_role("button", name="Se désabonner", exact=True).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Vous êtes désabonné"
+    assert state(room, address) == "unsubscribed"
+    leaving = path_of(page.url)
+    page.get_by_label("Trop de messages").check()
+    page.get_by_role("button", name="Envoyer").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Merci"
+
+    page.goto(server.url + leaving)
+    page.get_by_role("button", name="Me réabonner").click()
+    assert state(room, address) == "active"
+    status, text = server.ask("POST", leaving, {"List-Unsubscribe": "One-Click"})
+    assert (status, text) == (200, "You are unsubscribed.\n")
+    assert state(room, address) == "unsubscribed"
+    assert page.context.cookies() == []
+
+
+def test_a_reader_moves_to_another_address(scene, page):
+    room, relay, server = scene
+    old, new = f"old{len(relay.accepted)}@example.org", f"new{len(relay.accepted)}@example.net"
+    room.subscribers(old)
+    page.goto(f"{server.url}/preferences")
+    page.get_by_label("Your email address").fill(old)
+    page.get_by_role("button", name="Send me my link").click()
+    page.goto(server.url + letter_to(relay, old))
+    page.get_by_label("Your new address").fill(new)
+    page.get_by_role("button", name="Change my address").click()
+    link = letter_to(relay, new)
+    page.goto(server.url + link)
+    page.get_by_role("button", name="Yes, use this address").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Your address is changed"
+    assert (state(room, old), state(room, new)) == ("", "active")
+
+
+def pages_of(room, address: str) -> dict[str, str]:
+    """Return a path for each kind of page, those of a subscriber's own included."""
+    room.subscribers(address)
+    keys = parse_keys((room.root / "newsletter.secret").read_text())
+    with open_store(f"sqlite:///{room.root / 'newsletter.db'}", address_key=keys.address_key) as store:
+        axe = store.subscribers.find_subscriber(1, address).subscriber_id
+    hour = expiry_hour(dt.datetime.now(dt.UTC), 5)
+
+    def of(purpose: Purpose, who: int = axe, extra: int = 0) -> str:
+        return sign(keys, Token(purpose, 1, who, extra))
+
+    return {
+        "subscribe": "/subscribe",
+        "link": "/preferences",
+        "preferences": f"/preferences/{of(Purpose.PREFERENCES)}",
+        "unsubscribe": f"/unsubscribe/{of(Purpose.UNSUBSCRIBE)}",
+        "rejoin": f"/rejoin/{of(Purpose.RESUBSCRIBE, extra=hour)}",
+        "welcome": f"/confirm/{of(Purpose.CONFIRM, extra=hour)}",
+        "damaged": "/confirm/damaged",
+        "nobody": f"/unsubscribe/{of(Purpose.UNSUBSCRIBE, 0)}",
+        "missing": "/missing",
+        "archive": "/archive/2026-11-25/",
+    }
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
+def test_axe_finds_nothing_and_nothing_overflows(scene, chromium, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    room, _, server = scene
+    paths = pages_of(room, f"{scheme}{width}@example.org")
+    context = chromium.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, locale="fr-FR", bypass_csp=True
+    )
+    page = context.new_page()
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    for name, path in paths.items():
+        page.goto(server.url + path)
+        violations = Axe().run(page).response["violations"]
+        assert not violations, (name, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations])
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, "overflows")
+    page.goto(server.url + "/subscribe")
+    page.locator("button").click()
+    assert page.locator("[aria-invalid]").count() == 1
+    assert not Axe().run(page).response["violations"]
+    page.goto(server.url + paths["unsubscribe"])
+    page.locator("button[value=leave]").click()
+    assert not Axe().run(page).response["violations"], "the page after leaving"
+    assert failed == []
+    context.close()
+
+
+def test_the_policy_lets_no_script_run_and_the_style_apply(scene, chromium):
+    _, _, server = scene
+    page = chromium.new_context().new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(f"{server.url}/subscribe")
+    script = "const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s)"
+    page.evaluate(f"() => {{ {script} }}")
+    assert page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in text for text in refused)
+    assert page.evaluate("getComputedStyle(document.querySelector('button')).backgroundColor") == "rgb(179, 38, 30)"
+    trap = page.locator("#website")
+    assert trap.bounding_box()["x"] < 0, "people do not see the trap"
+    page.get_by_label("Your email address").focus()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") != "website", "nor come to it by the keyboard"
+
+
+def test_pages_are_small(scene):
+    room, _, server = scene
+    for name, path in pages_of(room, "small@example.org").items():
+        if name != "archive":
+            assert len(server.ask("GET", path)[1].encode()) < 8_000, name
+    style = re.search(r"/assets/style\.css\?v=\w+", server.ask("GET", "/subscribe")[1])[0]
+    assert len(server.ask("GET", style)[1]) < 8_000

@@ -257,7 +257,7 @@ def _text(letter: Letter, frame: LetterFrame) -> str:
     blocks = [underline(wrap(letter.heading, display_width), "=", display_width)]
     blocks += [wrap(paragraph, display_width) for paragraph in letter.paragraphs]
     if letter.button:
-        blocks.append([*wrap(f"{letter.button}:", display_width), letter.url])
+        blocks.append([*wrap(letter.button, display_width), letter.url])
     blocks += [wrap(note, display_width) for note in letter.notes]
     blocks.append(["-- ", frame.identity.title, *frame.postal_address.splitlines()])
     return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"

@@ -1,5 +1,6 @@
 """``newsletter serve``: the web pages between the newsletter and its readers."""
 
+import logging
 import threading
 
 import click
@@ -29,6 +30,8 @@ def command(app: App, host: str | None, port: int | None, threads: int | None) -
     from newsletter.web.providers import open_hooks
     from newsletter.web.serving import open_desk, open_server, told_to_end
 
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is nothing to tell of
     project = app.project()
     keys = app.keys(project)
     web = project.config.web

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from newsletter.addresses import Mailbox
 from newsletter.catalogs import Catalog
 from newsletter.config import ThemeSection
+from newsletter.dkim import Signer
 from newsletter.edition import freeze
 from newsletter.errors import InputError
 from newsletter.headers import mailbox_header, structured_header, text_header
@@ -76,17 +77,18 @@ class LetterPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFrame:
-    """Hold what all letters of a newsletter share."""
+    """Hold what all letters of a newsletter share; ``dkim`` signs them."""
 
     identity: SenderIdentity
     keys: Keys
     theme: ThemeSection
     templates: "ImmutableSandboxedEnvironment"
     postal_address: str = ""
+    dkim: Signer | None = None
 
 
 def write_letter(plan: LetterPlan, frame: LetterFrame, catalog: Catalog) -> Message:
-    """Return the message of a letter, complete but for a signature; raise InputError where no header can hold it."""
+    """Return the message of a letter, signed where there are keys; raise InputError where no header can hold it."""
     letter = letter_words(plan, frame, catalog)
     edition = freeze(
         Edition(
@@ -116,7 +118,9 @@ def write_letter(plan: LetterPlan, frame: LetterFrame, catalog: Catalog) -> Mess
     body = b"".join(lay_out_body(edition).pieces)
     bounce = Token(Purpose.BOUNCE, plan.list_id, plan.subscriber_id)
     envelope = Envelope(verp_address(frame.keys, identity.bounce_address, bounce), plan.address)
-    return Message(envelope, message_id, b"".join(header) + content_type(edition) + body)
+    content = b"".join(header) + content_type(edition) + body
+    signature = frame.dkim.sign(content, plan.written_at) if frame.dkim else b""
+    return Message(envelope, message_id, signature + content)
 
 
 def letter_words(plan: LetterPlan, frame: LetterFrame, catalog: Catalog) -> Letter:

@@ -116,3 +116,21 @@ def test_a_title_full_of_markup_is_escaped(frame):
     html = parsed(write_letter(plan(), own, load_catalog("en", "web"))).get_body(["html"]).get_content()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_a_letter_is_signed_like_every_mail(frame, tmp_path):
+    import dkim as oracle
+    from dkim_vectors import RSA_PEM
+
+    from newsletter.config import DkimSection
+    from newsletter.dkim import dns_record
+    from newsletter.dkimkeys import load_signer
+
+    (tmp_path / "dkim.pem").write_bytes(RSA_PEM)
+    signer = load_signer(DkimSection(keys={"s2026": "dkim.pem"}), tmp_path, from_domain="news.example.org")
+    signed = dataclasses.replace(frame, dkim=signer)
+    message = write_letter(plan(), signed, load_catalog("fr", "web"))
+    name, record = dns_record(signer.keys[0], "news.example.org")
+    records = {f"{name}.".encode(): record.encode()}
+    assert oracle.verify(message.content, dnsfunc=lambda asked, timeout=5: records.get(asked))
+    assert write_letter(plan(), signed, load_catalog("fr", "web")) == message

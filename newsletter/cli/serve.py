@@ -1,7 +1,6 @@
 """``newsletter serve``: the web pages between the newsletter and its readers."""
 
 import logging
-import threading
 
 import click
 
@@ -25,27 +24,19 @@ def command(app: App, host: str | None, port: int | None, threads: int | None) -
     Listens on this machine alone unless told otherwise: put nginx before it (docs/web.md). SIGTERM ends it once the
     requests in hand are answered.
     """
-    from newsletter.bounces import Policy, Reader
-    from newsletter.web.keeper import SiteKeeper
-    from newsletter.web.providers import open_hooks
-    from newsletter.web.serving import open_desk, open_server, told_to_end
+    from newsletter.cli.sending import connector, dkim_signer, stop_on_signals
+    from newsletter.web.serving import open_desk, open_office, open_server
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is nothing to tell of
     project = app.project()
     keys = app.keys(project)
     web = project.config.web
-    stop = threading.Event()
     with app.open_store(project, keys) as store:
-        section = project.config.bounces
-        reader = Reader(store, keys, Policy(section.soft_limit, section.soft_days))
-        desk = open_desk(project, store, keys, clock=utc_now, hooks=open_hooks(project, reader))
-        port = web.port if port is None else port
-        with (
-            told_to_end(stop),
-            open_server(project, desk, host or web.host, port, threads or web.threads) as server,
-            SiteKeeper(project, store, utc_now, app.complain),
-        ):
+        desk = open_desk(project, store, keys, clock=utc_now)
+        office = open_office(project, desk, connector(project), dkim_signer(project, app.warn))
+        where = (host or web.host, web.port if port is None else port, threads or web.threads)
+        with stop_on_signals() as stop, open_server(office, desk, *where) as server:
             shown = f"[{server.host}]" if ":" in server.host else server.host
             app.say(f"serving {desk.identity.url} at http://{shown}:{server.port}; stop with Ctrl-C")
             server.run(stop)

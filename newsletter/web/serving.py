@@ -4,7 +4,6 @@ A server's loop, its signals and what it is put together from stand here; what a
 """
 
 import datetime as dt
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,12 +14,13 @@ from urllib.parse import urlsplit
 
 from newsletter.catalogs import Catalog, load_catalog
 from newsletter.config import Project
+from newsletter.dkim import Signer
 from newsletter.errors import ConfigError
 from newsletter.identity import identity_of
 from newsletter.letters import LetterFrame
 from newsletter.outbox import Postman, PostOffice
 from newsletter.pagetemplates import open_templates, palette
-from newsletter.smtp import open_transport
+from newsletter.smtp import Connection
 from newsletter.store import Store
 from newsletter.tokens import Keys
 from newsletter.web import Desk, Hook, make_app
@@ -79,8 +79,10 @@ def open_desk(
     return desk
 
 
-def open_office(project: Project, desk: Desk) -> PostOffice:
-    """Return what posting letters needs."""
+def open_office(
+    project: Project, desk: Desk, connect: Callable[[], Connection], dkim: Signer | None = None
+) -> PostOffice:
+    """Return what posting letters needs; ``connect`` opens a connection to the relay, ``dkim`` signs."""
     return PostOffice(
         frame=LetterFrame(
             identity=desk.identity,
@@ -88,10 +90,11 @@ def open_office(project: Project, desk: Desk) -> PostOffice:
             theme=project.config.theme,
             templates=desk.templates,
             postal_address=desk.newsletter.postal_address,
+            dkim=dkim,
         ),
         limits=desk.limits,
         catalog_of=desk.words,
-        connect=lambda: open_transport(project.config.smtp, folder=project.root),
+        connect=connect,
         clock=desk.clock,
     )
 
@@ -177,31 +180,15 @@ class Server:
 
 
 @contextmanager
-def open_server(project: Project, desk: Desk, host: str, port: int, threads: int) -> Iterator[Server]:
+def open_server(office: PostOffice, desk: Desk, host: str, port: int, threads: int) -> Iterator[Server]:
     """Listen, and post letters beside it as long as the block lasts; ``Server.run`` answers requests.
 
     Raises ConfigError where the address cannot be had.
     """
-    postman = Postman(desk.store, open_office(project, desk))
+    postman = Postman(desk.store, office)
     server = Server(replace(desk, ring=postman.ring), host, port, threads)
     try:
         with postman:
             yield server
     finally:
         server.close()
-
-
-@contextmanager
-def told_to_end(stop: threading.Event) -> Iterator[None]:
-    """Set ``stop`` on SIGTERM and SIGINT while the block lasts; a second one ends the process as it always does."""
-
-    def end(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

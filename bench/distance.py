@@ -5,7 +5,7 @@ from pathlib import Path
 from delay import delayed
 from mailing import Mailing
 from measure import Figure, Report, Samples, Target, in_turns
-from sending import CONNECTIONS, on_sqlite, smtplib_loop
+from sending import USUAL, on_sqlite, smtplib_loop
 from sink import sinking
 
 ROUND_TRIP_MS = 20
@@ -13,14 +13,12 @@ ROUND_TRIP_MS = 20
 
 def measure_distance(folder: Path, quick: bool) -> Report:
     """Send over one connection each, in turns, and with ours over several too; return rates and their ratio."""
-    count, rounds = (10, 1) if quick else (300, 5)
+    count, rounds = (10, 1) if quick else (200, 5)
     with sinking() as (near, far_end), delayed(near, ROUND_TRIP_MS) as port:
         samples = in_turns(
             {
                 "ours": lambda: on_sqlite(folder, Mailing(store="", count=count, port=port, connections=1)),
-                "several": lambda: on_sqlite(
-                    folder, Mailing(store="", count=count, port=port, connections=CONNECTIONS)
-                ),
+                "several": lambda: on_sqlite(folder, Mailing(store="", count=count, port=port, connections=USUAL)),
                 "smtplib": lambda: smtplib_loop(port, count),
             },
             rounds,
@@ -28,7 +26,7 @@ def measure_distance(folder: Path, quick: bool) -> Report:
         )
     words = {
         "ours": "newsletter, one connection",
-        "several": f"newsletter, {CONNECTIONS} connections",
+        "several": f"newsletter, {USUAL} connections",
         "smtplib": "smtplib, one connection",
     }
     figures = [_rate(name, text, samples[name], count) for name, text in words.items()]

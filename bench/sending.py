@@ -24,8 +24,8 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from certificates import make_certificate
 from postgres_server import PostgresServer, missing_reason
 
-CONNECTIONS = 4
-"""What ``[send] connections`` is unless it is told."""
+CONNECTIONS, USUAL = 10, 4
+"""What our sends have here, and what ``[send] connections`` is unless it is told; smtp-source has what suits it best."""
 _HERE = Path(__file__).parent
 _TARGETS = {
     "smtp-source": Target(1.0, at_least=True),
@@ -38,6 +38,7 @@ _WORDS = {
     "ours": f"newsletter, {CONNECTIONS} connections, SQLite",
     "postgresql": f"newsletter, {CONNECTIONS} connections, PostgreSQL",
     "dkim": "newsletter, the same on SQLite, signed with RSA-2048",
+    "usual": f"newsletter, {USUAL} connections, SQLite",
     "one": "newsletter, one connection, SQLite",
     "smtp-source": "smtp-source, one fixed message",
     "smtplib": "smtplib, a loop over finished messages",
@@ -51,7 +52,7 @@ Side = Callable[[], Sample]
 
 def measure_sending(folder: Path, quick: bool, npm: Path | None = None) -> Report:
     """Send the same messages in every way, in turns, and return rates and their ratios."""
-    count, rounds = (30, 1) if quick else (3_000, 7)
+    count, rounds = (30, 1) if quick else (2_000, 7)
     with ExitStack() as stack:
         port, far_end = stack.enter_context(sinking())
         peers = Peers(folder, {}, "not asked for") if quick else install_peers(npm or folder / "npm")
@@ -83,6 +84,7 @@ def _ours(folder: Path, count: int, port: int, stack: ExitStack) -> dict[str, Si
     plain_port, _ = stack.enter_context(sinking(own=True))
     ways = {
         "ours": {"port": port, "connections": CONNECTIONS},
+        "usual": {"port": port, "connections": USUAL},
         "one": {"port": port, "connections": 1},
         "dkim": {"port": port, "connections": CONNECTIONS, "dkim": str(key)},
         "tls": {"port": tls_port, "connections": CONNECTIONS, "ca_file": str(certificate.ca_file)},

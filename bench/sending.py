@@ -25,7 +25,7 @@ from certificates import make_certificate
 from postgres_server import PostgresServer, missing_reason
 
 CONNECTIONS, USUAL = 10, 4
-"""What our sends have here, and what ``[send] connections`` is unless it is told; smtp-source has what suits it best."""
+"""What our sends have here, and what ``[send] connections`` is unless told; smtp-source has what suits it best."""
 _HERE = Path(__file__).parent
 _TARGETS = {
     "smtp-source": Target(1.0, at_least=True),

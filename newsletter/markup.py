@@ -35,6 +35,12 @@ _COMMENT = re.compile(r"<!--(?:-?>|.*?-->)", re.DOTALL)
 _FIELD = re.compile(r"(?<!\\)((?:\\\\)*)\{\{([^{}`\n]*)\}\}")
 _FIELD_BODY = re.compile(r"""\s*([A-Za-z_][\w.-]*)\s*(?:\|\s*default\(\s*("[^"]*"|'[^']*')\s*\)\s*)?""")
 _PLAIN_URL = re.compile(r"https?://[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,3}(?:/[\w/.~-]*)?(?:\?[\w=&.~-]*)?", re.ASCII)
+_MEANING = re.compile(
+    r"[\\`*\[\]<]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|~(?=~)|(?<=~)~|&(?=#?\w+;)|\{(?=\{)|(?<=\{)\{|\}(?=\})|(?<=\})\}"
+)
+"""Match what means something to Markdown wherever it stands; an underscore inside a word does not."""
+_MEANING_FIRST = re.compile(r"^[#>+=|~-]")
+_ORDERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _ATTRIBUTE_FIELD = re.compile(r"attributes\.([\w-]+)")
 
 
@@ -246,7 +252,8 @@ def _table_problem(rows: Sequence[str], *, nested: bool) -> tuple[str, str] | No
 def escape_markdown(text: str) -> str:
     """Return foreign plain text as Markdown that shows just that text: for what ``fill`` and ``pick`` bring in.
 
-    Every character that Markdown, HTML or the merge fields give a meaning is escaped, line breaks become spaces.
+    What Markdown, HTML or the merge fields give a meaning is escaped, and only that, so that an editor can read and
+    change it; line breaks become spaces. It may stand as a paragraph or in a link's text.
     """
     flat = " ".join(clean_characters(text).split())
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~&=:\"'])", r"\\\1", flat)
+    return _ORDERED.sub(r"\1\\\2", _MEANING_FIRST.sub(r"\\\g<0>", _MEANING.sub(r"\\\g<0>", flat)))

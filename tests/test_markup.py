@@ -257,7 +257,10 @@ def _too_deep(_: object) -> None:
     ("text", "wanted"),
     [
         ("{{ email }}", r"\{\{ email \}\}"),
-        ("<b>&amp;\n# x", r"\<b\>\&amp; \# x"),
+        ("<b>&amp;\n# x", r"\<b>\&amp; # x"),
+        ("# x", r"\# x"),
+        ("2026. A year", r"2026\. A year"),
+        ('The U.S. "wins" (again) - 50%! R&D at a_b.', 'The U.S. "wins" (again) - 50%! R&D at a_b.'),
         ("a\x08b\ufdd0", "a b\ufffd"),
         ("  x  ", "x"),
     ],
@@ -273,6 +276,7 @@ CHARACTERS = st.characters(exclude_categories=("Cs", "Cc", "Cn", "Zl", "Zp")) | 
 @given(st.text(CHARACTERS, max_size=80))
 def test_escaped_text_shows_as_it_is_and_is_no_field(text: str) -> None:
     escaped = escape_markdown(text)
+    assert escape_markdown(" ".join(text.split())) == escaped
     assert mark_fields(escaped, "f.md").fields == ()
     shown = re.sub(r"^<p>|</p>\n$", "", parse(escaped))
     assert html.unescape(shown) == " ".join(text.split())

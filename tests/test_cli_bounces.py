@@ -1,5 +1,7 @@
 """``newsletter bounces``: what it prints, in which form, and what it makes of files that it cannot read."""
 
+import email
+import email.policy
 import os
 import re
 import shutil
@@ -8,6 +10,8 @@ import sys
 
 import pytest
 from bounce_mails import CASES
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from newsroom import REPOSITORY, Newsroom, assert_told
 from postfix_server import ON_POSTFIX
 from smtp_server import SmtpServer
@@ -250,6 +254,22 @@ def test_subscribing_by_mail_takes_a_letter_and_an_answer(weekly):
         assert weekly.run("bounces", "read").out.startswith("confirmed: dan@example.org")
         assert len(server.accepted) == 1
     assert active(weekly)[-1] == "dan@example.org"
+
+
+def test_letters_by_mail_are_in_the_newsletters_language_and_signed(weekly):
+    pem = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (weekly.root / "dkim.pem").write_bytes(pem)
+    weekly.environ |= {"NEWSLETTER_NEWSLETTER__LANGUAGE": "fr", "NEWSLETTER_DKIM__KEYS": '{s = "dkim.pem"}'}
+    weekly.write("mail/new/1.a", "From: dan@example.org\nTo: bounces+subscribe@news.example.org\nMessage-ID: <1@x>\n\n")
+    with SmtpServer() as server:
+        weekly.relay(server)
+        assert weekly.run("bounces", "read").code == 0
+        (letter,) = server.accepted
+    assert letter.content.startswith(b"DKIM-Signature: ")
+    subject = str(email.message_from_bytes(letter.content, policy=email.policy.default)["Subject"])
+    assert subject == "Confirmez votre abonnement à Harbour Weekly"
 
 
 def test_letters_wait_while_the_relay_is_away(weekly):

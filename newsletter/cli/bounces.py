@@ -85,11 +85,11 @@ def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, p
 def _post_letters(app: App, project: "Project", reader: "Reader") -> None:
     """Post the letters that ask to confirm; what cannot be posted waits in the store for the next run."""
     from newsletter.catalogs import load_catalog
+    from newsletter.cli.sending import connector, dkim_signer
     from newsletter.identity import identity_of
     from newsletter.letters import LetterFrame
     from newsletter.outbox import PostOffice, post_letters
     from newsletter.pagetemplates import open_templates
-    from newsletter.smtp import open_transport
 
     assert reader.door is not None
     newsletter = project.config.newsletter
@@ -99,12 +99,13 @@ def _post_letters(app: App, project: "Project", reader: "Reader") -> None:
         theme=project.config.theme,
         templates=open_templates(project.templates_dir),
         postal_address=newsletter.postal_address,
+        dkim=dkim_signer(project, app.warn),
     )
     office = PostOffice(
         frame=frame,
         limits=reader.door.limits,
-        catalog_of=lambda tag: load_catalog(tag or newsletter.language),
-        connect=lambda: open_transport(project.config.smtp, folder=project.root),
+        catalog_of=lambda tag: load_catalog(tag or newsletter.language, "web"),
+        connect=connector(project),
         clock=utc_now,
     )
     try:

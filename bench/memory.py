@@ -114,9 +114,10 @@ def _bytes_figure(name: str, text: str, count: int) -> Figure:
 
 
 def store_bytes(project: Project) -> int:
-    """Return the size of the store's file once its log is worked in."""
+    """Return the size of the store's file once its log is worked in, without the pages that it holds free."""
     _query(project, "PRAGMA wal_checkpoint(TRUNCATE)")
-    return Path(project.store_url.removeprefix("sqlite:///")).stat().st_size
+    free = int(_query(project, "PRAGMA freelist_count")) * int(_query(project, "PRAGMA page_size"))
+    return Path(project.store_url.removeprefix("sqlite:///")).stat().st_size - free
 
 
 def edition_bytes(project: Project) -> int:

@@ -23,7 +23,7 @@ SELECT domain, COUNT(*), COUNT(CASE WHEN state = 'sent' THEN 1 END), COUNT(CASE 
 -- name: list_editions
 SELECT e.id, e.language, e.variant, e.revision, e.digest
   FROM editions e
- WHERE e.id IN (SELECT edition_id FROM send_languages WHERE send_id = :send)
+ WHERE e.id IN (SELECT edition_id FROM send_variants WHERE send_id = :send)
  ORDER BY e.id
 
 -- name: tally_editions

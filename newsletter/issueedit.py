@@ -30,6 +30,7 @@ from newsletter.weburls import canonical_url
 _ITEM = re.compile(r"( {0,3})([-+*]|\d{1,9}[.)])( +)")
 _HEADING = re.compile(r" {0,3}###[ \t]+")
 _CLOSING = re.compile(r"[ \t]+#+[ \t]*$")
+_BRACES = re.compile(r"\{(?=\{)")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -61,8 +62,8 @@ def link_of(draft: Draft) -> str:
     for sign in "()<>\\":
         url = url.replace(sign, f"%{ord(sign):02X}")
     url = re.sub(r"&(#?\w+);", r"&\1%3B", url)
-    source = escape_markdown(_BIDI.sub("", draft.source)).replace('"', '\\"')
-    headline = escape_markdown(_BIDI.sub("", draft.headline)) or escape_markdown(url.split("/")[2])
+    source = escape_markdown(_plain(draft.source)).replace('"', '\\"')
+    headline = escape_markdown(_plain(draft.headline)) or escape_markdown(url.split("/")[2])
     attributes = [f"date={draft.date.isoformat()}"] if draft.date else []
     attributes += [f"follow-up={draft.follow_up}"] if draft.follow_up else []
     return (
@@ -72,8 +73,17 @@ def link_of(draft: Draft) -> str:
     )
 
 
+def _plain(text: str) -> str:
+    """Return foreign text without what turns the order of a line, and without two braces in a row.
+
+    Escaped braces would be shown as they are, and a mail that shows ``{{ … }}`` is taken for one whose fields were not
+    filled; a stranger's headline must not hold an issue back.
+    """
+    return _BRACES.sub("{ ", _BIDI.sub("", text))
+
+
 def _summary_lines(summary: str, prefix: str) -> list[str]:
-    text = escape_markdown(_BIDI.sub("", summary))
+    text = escape_markdown(_plain(summary))
     return [f"{prefix}{text}"] if text else []
 
 

@@ -7,8 +7,10 @@ import contextlib
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from newsletter.cadence import next_day
 from newsletter.config import (
     CONFIG_NAME,
     PLACEHOLDER_POSTAL_ADDRESS,
@@ -18,11 +20,13 @@ from newsletter.config import (
     list_slugs,
     refuse_slug,
 )
+from newsletter.curationsettings import ScheduleSection
 from newsletter.errors import ConfigError, InputError, IssueError
 from newsletter.identity import identity_of
-from newsletter.issue import decode_issue, read_head
+from newsletter.issue import decode_issue, heading_key, read_head
+from newsletter.model import ARTICLES, BRIEF, LEAD, QUOTE, TEXT
 
-_WEEK = dt.timedelta(days=7)
+_DAY, _WEEK = dt.timedelta(days=1), dt.timedelta(days=7)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _CONFIG = """\
@@ -98,20 +102,19 @@ _ISSUE = """\
 {number}subject: {subject}
 preheader: The line that mail clients show after the subject.
 date: {date}
----
+{send_at}---
 Open with a word to your readers: a paragraph or three, any Markdown.
-
-## Most important news
-
+"""
+_ARTICLES = """\
 ### [A headline that says what happened](https://example.com/story "Source")
 
 One to three sentences: what happened, and why it matters to your readers.
-
-## In brief
-
+"""
+_BRIEF = """\
 - [A short piece of news](https://example.com/other)
   > One line more, where it needs one.
 """
+_BODIES = {LEAD: _ARTICLES, ARTICLES: _ARTICLES, BRIEF: _BRIEF, QUOTE: "> A line that says it all.\n"}
 
 _IGNORED = "newsletter.secret\nnewsletter.host\nnewsletter.db*\nbuild/\n"
 
@@ -134,10 +137,10 @@ def write_project(folder: Path, title: str, sender: str, today: dt.date) -> Path
     for path, content in (
         (folder / CONFIG_NAME, config),
         (folder / ".gitignore", _IGNORED),
-        (issue, _issue_text(today, "1", "The first issue")),
+        (issue, _issue_text(today, "1", "The first issue", {"In brief": BRIEF}, "Most important news")),
     ):
         with contextlib.suppress(FileExistsError):
-            _write_new(path, content)
+            write_new(path, content)
     return issue
 
 
@@ -154,12 +157,13 @@ def _refuse_unusable(title: str, sender: str) -> None:
 
 
 def write_issue(project: Project, slug: str | None, subject: str, today: dt.date) -> Path:
-    """Write an empty issue and return its path: ``slug``, or the date a week after the newest issue's.
+    """Write an empty issue and return its path: ``slug``, or the next date of the schedule, else a week on.
+
+    It gets the sections of ``[sections]``, and where there is a schedule its ``send_at``.
 
     Raises InputError where the issue exists, its slug or subject cannot be used, or it cannot be written.
     """
-    newest = _newest(project)
-    day = max(newest + _WEEK, today) if newest and newest < dt.date.max - _WEEK else today
+    day = next_issue_day(project, today)
     slug = slug or day.isoformat()
     refuse_slug(slug)
     if is_reserved_slug(slug):
@@ -167,15 +171,35 @@ def write_issue(project: Project, slug: str | None, subject: str, today: dt.date
     if _CONTROLS.search(subject):
         raise InputError(f"{subject!r} is no subject; write one line of text with --subject")
     path = project.issues_dir / f"{slug}.md"
-    numbers = [number for number in _numbers(project) if number]
-    number = str(max(numbers) + 1) if numbers else ""
+    number = next_number(project)
     with contextlib.suppress(ValueError):
         day = dt.date.fromisoformat(slug)
     try:
-        _write_new(path, _issue_text(day, number, subject or "What this issue is about"))
+        schedule, sections = project.config.schedule, project.config.sections
+        text = _issue_text(day, number, subject or "What this issue is about", sections.kinds, sections.lead)
+        write_new(path, text.replace("---\nOpen", f"{send_at_line(schedule, day)}---\nOpen", 1))
     except FileExistsError:
         raise InputError(f"{path} exists already; name another slug") from None
     return path
+
+
+def next_issue_day(project: Project, today: dt.date) -> dt.date:
+    """Return the day of the next issue: the schedule's next behind the newest issue, else a week behind that."""
+    newest, schedule = _newest(project), project.config.schedule
+    if schedule.days:
+        return next_day(schedule, max(newest or today - _DAY, today - _DAY))
+    return max(newest + _WEEK, today) if newest and newest < dt.date.max - _WEEK else today
+
+
+def send_at_line(schedule: ScheduleSection, day: dt.date) -> str:
+    """Return the line of the front matter that says when the issue of a day goes out, ``""`` without a schedule."""
+    return f"send_at: {day.isoformat()} {schedule.time}\n" if schedule.days else ""
+
+
+def next_number(project: Project) -> str:
+    """Return the number of the next issue, ``""`` where issues have none."""
+    numbers = [number for number in _numbers(project) if number]
+    return str(max(numbers) + 1) if numbers else ""
 
 
 def _newest(project: Project) -> dt.date | None:
@@ -201,17 +225,28 @@ def _numbers(project: Project) -> list[int]:
     return found
 
 
-def _issue_text(day: dt.date, number: str, subject: str) -> str:
-    return _ISSUE.format(
-        number=f"number: {number}\n" if number else "", subject=json.dumps(subject, ensure_ascii=False), date=day
+def _issue_text(day: dt.date, number: str, subject: str, kinds: Mapping[str, str], lead: str) -> str:
+    head = _ISSUE.format(
+        number=f"number: {number}\n" if number else "",
+        subject=json.dumps(subject, ensure_ascii=False),
+        date=day,
+        send_at="",
     )
+    headings = {lead: LEAD, **{heading: kind for heading, kind in kinds.items() if kind != TEXT}}
+    known = {heading_key(lead)}
+    sections = [f"\n## {lead}\n\n{_ARTICLES}"]
+    for heading, kind in headings.items():
+        if heading_key(heading) not in known and kind in _BODIES:
+            known.add(heading_key(heading))
+            sections.append(f"\n## {heading}\n\n{_BODIES[kind]}")
+    return head + "".join(sections)
 
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _write_new(path: Path, content: str) -> None:
+def write_new(path: Path, content: str) -> None:
     """Write a file that is not there yet, whole or not at all.
 
     Raises FileExistsError where it is there, InputError where it cannot be written.

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from newsletter.amounts import parse_duration, parse_percent, parse_share
+from newsletter.curationsettings import DigestSection, ScheduleSection, digest_problems, schedule_problems
 from newsletter.feedsettings import FeedsSection, RankingSection, feeds_problems, ranking_problems
 from newsletter.model import SECTION_KINDS
 from newsletter.pace import parse_rate
@@ -229,6 +230,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bounces: BouncesSection = BouncesSection()
     monitoring: MonitoringSection = MonitoringSection()
     web: WebSection = WebSection()
+    schedule: ScheduleSection = ScheduleSection()
+    digest: DigestSection = DigestSection()
     feeds: FeedsSection = FeedsSection()
     ranking: RankingSection = RankingSection()
 
@@ -261,6 +264,8 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield from _dkim_problems(config.dkim)
     yield from _web_problems(config.web)
     yield from _bounces_problems(config.bounces)
+    yield from schedule_problems(config.schedule)
+    yield from digest_problems(config.digest, config.schedule)
     yield from feeds_problems(config.feeds)
     yield from ranking_problems(config.ranking)
 

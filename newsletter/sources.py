@@ -61,7 +61,7 @@ class LocalImage:
 
 def load_issue(project: Project, path: Path) -> LoadedIssue:
     """Read and parse one issue file; raise IssueError with every mistake, InputError where it cannot be read."""
-    file = _shown(project, path)
+    file = shown_path(project, path)
     text = decode_issue(read_issue_file(path), file)
     config = project.config
     issue = parse_issue(text, slug=path.stem, file=file, sections=config.sections, zone=project.zone)
@@ -77,7 +77,7 @@ def read_issue_file(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _shown(project: Project, path: Path) -> str:
+def shown_path(project: Project, path: Path) -> str:
     """Return ``path`` as messages name it: from the project's folder where it lies inside."""
     try:
         return str(path.resolve().relative_to(project.root.resolve()))

@@ -176,6 +176,10 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("web", "lists"): '{weekly = "Every week"}',
         ("web", "topics"): '{retail = "Shops"}',
         ("send", "domains"): '{"gmail.com" = "10/s", "*" = "600/min"}',
+        ("schedule", "days"): "monday, friday",
+        ("schedule", "time"): "09:30",
+        ("digest", "template"): "digest.md",
+        ("digest", "ahead"): "2 hours",
         ("feeds", "every"): "1 hour",
         ("feeds", "keep"): "90 days",
         ("feeds", "ports"): "8080, 8443",
@@ -203,6 +207,7 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
     value = _sample_value(section, field.encode_name, field.type)
     name = f"NEWSLETTER_{section}__{field.encode_name}".upper()
     extra = {"NEWSLETTER_NEWSLETTER__URL": "https://news.example.org", "NEWSLETTER_SEND__EDITORS": "mark@example.org"}
+    extra |= {"NEWSLETTER_SCHEDULE__DAYS": "tuesday"} if section == "digest" else {}
     found = getattr(getattr(load(environ=extra | {name: value}).config, section), field.name)
     tables = {
         "kinds": {"In brief": "brief"},
@@ -212,6 +217,7 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
         "domains": {"gmail.com": "10/s", "*": "600/min"},
         "editors": ("ann@example.org", "mark@example.org"),
         "sns_topics": (value,),
+        "days": ("monday", "friday"),
         "ports": ("8080", "8443"),
         "private_hosts": (value,),
     }

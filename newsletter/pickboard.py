@@ -233,7 +233,7 @@ class Board:
         body = rows[first : first + room]
         body += [("", "")] * (room - len(body))
         lines = [("title", self._title()), *body, *details, *foot]
-        return [(style, fit(text, width)) for style, text in lines][:height]
+        return [(style, _bar(style, fit(text, width), width)) for style, text in lines][:height]
 
     def _title(self) -> str:
         issue = self.picking.page.issue
@@ -306,6 +306,11 @@ class Board:
 
 def _words(story: "Story") -> str:
     return "\n".join(f"{entry.title} {entry.summary} {entry.source}" for entry in story.entries).casefold()
+
+
+def _bar(style: str, text: str, width: int) -> str:
+    """Return a line of the frame as wide as the terminal, any other as it is."""
+    return text + " " * (width - columns(text)) if style == "title" else text
 
 
 def plain_words(html: str) -> str:

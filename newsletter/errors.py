@@ -7,7 +7,8 @@
     │   ├── IssueError                  an issue file
     │   └── TemplateError               a template of the theme
     ├── InputError                  65  other input that cannot be used: a list, a name that nothing has
-    │   └── UnrenderableError           one recipient's message cannot be made; the others can
+    │   ├── UnrenderableError           one recipient's message cannot be made; the others can
+    │   └── FeedError                   a feed or a page that cannot be fetched or read; the others can
     ├── ConfigError                 78  newsletter.toml, the environment, a secret
     ├── NotAllowedError              1  a rule refuses what was asked: not approved, changed since, held
     ├── RelayUnavailableError       69  no relay can be reached, or it does not let us in
@@ -79,6 +80,10 @@ class InputError(NewsletterError):
 
 class UnrenderableError(InputError):
     """Raise where one recipient's values cannot make a message; the run records it for that row and goes on."""
+
+
+class FeedError(InputError):
+    """Raise where a feed or a page cannot be fetched or read; the message says why, and not which."""
 
 
 class ConfigError(NewsletterError):

@@ -24,6 +24,8 @@ __all__ = ["COMMANDS", "EXIT_CODES", "MEANINGS", "cli", "run", "run_due"]
 COMMANDS = {
     "init": "Make a new newsletter in a folder.",
     "new": "Write an empty issue for the next date.",
+    "feeds": "Say which feeds are asked, and see how they are doing.",
+    "fetch": "Ask the feeds that are due, and put what is new into the pool.",
     "stories": "List what the feeds tell, ranked, with the reasons.",
     "pick": "Send stories to the sections of an issue.",
     "fill": "Complete bare addresses, and fill sections by their rules.",

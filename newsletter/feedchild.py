@@ -1,0 +1,185 @@
+"""Read feeds in child processes that end where one costs too much; they stay warm, so that hundreds go fast.
+
+A child may use ``CPU_MAX_S`` seconds of the processor for one feed and ``MEMORY_MAX`` bytes in all. Where it ends, that
+feed has failed, and the next one gets a new child. Nothing of this process is at stake: the child holds no connection,
+no store and no secret, and is told nothing but the bytes.
+"""
+
+import contextlib
+import os
+import queue
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from newsletter.errors import FeedError
+from newsletter.feed import ParsedFeed
+
+CPU_MAX_S = 2.0
+"""Processor time for one feed."""
+MEMORY_MAX = 200 * 1024 * 1024
+"""Bytes that a child may have of its own."""
+_WALL_MAX_S = 60.0
+"""Seconds that one feed may take on a machine that has other things to do."""
+_LENGTH = struct.Struct(">I")
+
+
+class _Request(msgspec.Struct, array_like=True, frozen=True):
+    url: str
+    content_type: str
+    content: bytes
+
+
+class _Reply(msgspec.Struct, array_like=True, frozen=True):
+    feed: ParsedFeed | None
+    error: str = ""
+
+
+class FeedReaders:
+    """Hold up to ``count`` children; a context manager that ends them. Threads may share it."""
+
+    def __init__(self, count: int = 2, cpu_s: float = CPU_MAX_S) -> None:
+        self._cpu_s = cpu_s
+        self._children: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(count):
+            self._children.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while True:
+            try:
+                child = self._children.get_nowait()
+            except queue.Empty:
+                return
+            if child is not None:
+                child.close()
+
+    def parse(self, content: bytes, content_type: str = "", url: str = "") -> ParsedFeed:
+        """Return what ``content`` holds, as ``feedparse.parse_feed`` reads it; raise FeedError where it cannot."""
+        child = self._children.get()
+        try:
+            if child is None:
+                child = _Child(self._cpu_s)
+            return child.parse(_Request(url, content_type, content))
+        except _ChildEndedError as error:
+            assert child is not None
+            child.close()
+            child = None
+            raise FeedError(f"cannot be read: {error}") from None
+        finally:
+            self._children.put(child)
+
+
+class _ChildEndedError(Exception):
+    """Raise where a child ended, or had to be ended, over a feed."""
+
+
+class _Child:
+    def __init__(self, cpu_s: float) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own words)
+            [sys.executable, "-I", "-c", _PROGRAM, str(cpu_s), *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its children
+        )
+
+    def parse(self, request: _Request) -> ParsedFeed:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        body = msgspec.msgpack.encode(request)
+        try:
+            self._process.stdin.write(_LENGTH.pack(len(body)) + body)
+            self._process.stdin.flush()
+            deadline = time.monotonic() + _WALL_MAX_S
+            size = _LENGTH.unpack(self._receive(_LENGTH.size, deadline))[0]
+            reply = msgspec.msgpack.decode(self._receive(size, deadline), type=_Reply)
+        except OSError:
+            raise _ChildEndedError(self._why()) from None
+        if reply.feed is None:
+            raise FeedError(reply.error)
+        return reply.feed
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        assert self._process.stdout is not None
+        found = bytearray()
+        while len(found) < size:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self._process.stdout], [], [], max(left, 0))
+            if not ready:
+                raise _ChildEndedError("it took too long")
+            piece = os.read(self._process.stdout.fileno(), size - len(found))
+            if not piece:
+                raise _ChildEndedError(self._why())
+            found += piece
+        return bytes(found)
+
+    def _why(self) -> str:
+        code = self._process.wait(timeout=5)
+        return "it costs too much time" if code == -signal.SIGPROF else "it costs too much, or breaks the reader"
+
+    def close(self) -> None:
+        """End the child; closing twice does nothing."""
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process.wait()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In the child
+# ---------------------------------------------------------------------------------------------------------------------
+
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from newsletter.feedchild import serve; serve(float(sys.argv[1]))"
+
+
+def serve(cpu_s: float) -> None:
+    """Answer one request after the other until standard input ends; what runs in a child."""
+    _limit_memory()
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
+        body = source.read(_LENGTH.unpack(head)[0])
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process, native code or not
+        reply = _answer(body)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _send(target, msgspec.msgpack.encode(reply))
+
+
+def _answer(body: bytes) -> _Reply:
+    from newsletter.feedparse import parse_feed
+
+    request = msgspec.msgpack.decode(body, type=_Request)
+    try:
+        return _Reply(parse_feed(request.content, request.content_type, request.url))
+    except FeedError as error:
+        return _Reply(None, str(error))
+    except MemoryError:
+        return _Reply(None, "cannot be read: it costs too much memory")
+    except Exception as error:  # a reader of foreign bytes may fail in any way; that is news of the feed
+        return _Reply(None, f"cannot be read: {type(error).__name__}")
+
+
+def _send(target: BinaryIO, body: bytes) -> None:
+    target.write(_LENGTH.pack(len(body)) + body)
+    target.flush()
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):  # best effort where the system has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

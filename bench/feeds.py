@@ -1,8 +1,8 @@
 """Measure curation: 500 feeds from a local server, cold and unchanged; reading feeds; grouping 20,000 entries.
 
 ``python bench/feeds.py`` prints what it measured and writes ``bench/results/feeds.json``. Feeds are made up, in the
-sizes of real ones: 30 entries of some 300 words. They come from 50 hosts, which are one server. CPU time stands beside the
-wall time, which other work disturbs.
+sizes of real ones: 30 entries of some 300 words. They come from 50 hosts, which are one server. CPU time stands
+beside the wall time, which other work disturbs.
 """
 
 import datetime as dt

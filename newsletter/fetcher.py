@@ -75,7 +75,7 @@ class Answer:
 class TryLaterError(FeedError):
     """Raise where a server is busy; ``retry_after`` is how long it wants to be left alone, None for no word."""
 
-    def __init__(self, message: str, retry_after: dt.timedelta | None) -> None:
+    def __init__(self, message: str, retry_after: dt.timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

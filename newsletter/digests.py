@@ -48,7 +48,7 @@ def missing_digest(project: Project, now: dt.datetime) -> dt.date | None:
     """Return the day whose issue is to be made now and is not there yet, None for nothing to do."""
     digest = project.config.digest
     if not digest.template:
-        raise ConfigError("[digest] template names no file; 'docs/picking.md' shows one")
+        raise ConfigError("[digest] template names no file; 'docs/curation.md' shows one")
     ahead = parse_duration(digest.ahead)
     assert ahead is not None  # settings have refused anything else
     day = due_day(project.config.schedule, now, ahead, project.zone)

@@ -89,10 +89,10 @@ RULES = """select:
 def test_rules_and_bare_addresses_are_filled_once(room):
     body = "Hello {{ name | default('you') }}.\n\n## Mine\n\n- https://port.example.com/ferries?utm_source=x\n- https://port.example.com/other\n"
     path = room.issue("2026-11-25", *RULES.splitlines(), body=body)
-    dry = room.run("fill", "2026-11-25", "--dry-run")
+    dry = room.run("fill", "2026-11-25", "--offline", "--dry-run")
     assert "would add" in dry.out
     assert path.read_text().endswith(body)
-    filled = room.run("fill", "2026-11-25")
+    filled = room.run("fill", "2026-11-25", "--offline")
     assert filled.code == 1
     assert_told(filled, 1, "2026-11-25.md:", "not in the pool")
     text = path.read_text()
@@ -106,7 +106,7 @@ def test_rules_and_bare_addresses_are_filled_once(room):
     assert '## Digital\n\n### [港口新时刻表公布](https://gang.example.com/1 "港口报")\n从五月起每小时一班。\n' in text
     assert "Beauty\n" not in text
     assert "Hello {{ name | default('you') }}." in text
-    room.run("fill", "2026-11-25")
+    room.run("fill", "2026-11-25", "--offline")
     assert path.read_text() == text
     assert room.run("build", "2026-11-25").code == 0
 
@@ -116,7 +116,7 @@ def test_a_story_of_a_past_issue_is_not_chosen_again(room):
         "2026-11-18", body="## Most important news\n\n### [A crane fell in the harbour](https://elsewhere.example/c)\n"
     )
     path = room.issue("2026-11-25", *RULES.splitlines(), body="")
-    answer = room.run("fill", "2026-11-25")
+    answer = room.run("fill", "2026-11-25", "--offline")
     assert_told(answer, 1, "Most important news: no story fits its rule", "skip_if_empty")
     assert "crane" not in path.read_text().partition("\n---\n")[2]
 
@@ -124,10 +124,10 @@ def test_a_story_of_a_past_issue_is_not_chosen_again(room):
 def test_a_program_drafts_summaries_and_its_failure_is_told(room):
     path = room.issue("2026-11-25", body="## Mine\n\n- https://port.example.com/ferries\n")
     program = f"{sys.executable} -c 'print(input().upper() + chr(123) * 2)'"
-    assert room.run("fill", "2026-11-25", "--summarize", program).code == 0
+    assert room.run("fill", "2026-11-25", "--offline", "--summarize", program).code == 0
     assert "> FROM MAY ON. EVERY HOUR.{ {\n" in path.read_text()
     path = room.issue("2026-11-25", body="## Mine\n\n- https://port.example.com/ferries\n")
-    answer = room.run("fill", "2026-11-25", "--summarize", "no-such-program")
+    answer = room.run("fill", "2026-11-25", "--offline", "--summarize", "no-such-program")
     assert "no-such-program: cannot be run" in answer.err
     assert "> From May on. Every hour.\n" in path.read_text()
 
@@ -234,20 +234,21 @@ def test_an_address_is_added_from_the_pool(room):
         "--section",
         "Digital",
         "--json",
+        "--offline",
     )
     assert answer.json["headline"] == "Ferries get a new timetable"
     assert path.read_text().endswith(
         "\n## Digital\n\n### [Ferries get a new timetable]"
         '(https://port.example.com/ferries "Port Post")\nFrom May on. Every hour.\n'
     )
-    again = room.run("pick", "2026-11-25", "--add", "https://port.example.com/ferries")
+    again = room.run("pick", "2026-11-25", "--add", "https://port.example.com/ferries", "--offline")
     assert_told(again, 65, "stands in this issue already")
 
 
 def test_an_address_is_added_as_the_editor_says(room):
     path = room.issue("2026-11-25")
     said = ("--headline", "Ferries, hourly", "--summary", "In *May*.", "--source", "Me", "--rank", "1")
-    assert room.run("pick", "2026-11-25", "--add", "https://new.example.com/x", *said).code == 0
+    assert room.run("pick", "2026-11-25", "--add", "https://new.example.com/x", *said, "--offline").code == 0
     assert (
         '## Most important news\n\n### [Ferries, hourly](https://new.example.com/x "Me")\nIn \\*May\\*.\n\n###'
         in path.read_text()
@@ -257,7 +258,7 @@ def test_an_address_is_added_as_the_editor_says(room):
 def test_what_a_past_issue_had_is_added_only_as_its_follow_up(room):
     room.issue("2026-11-18", body="## Digital\n\n- [Ferries](https://www.port.example.com/ferries/)\n")
     path = room.issue("2026-11-25")
-    add = ("pick", "2026-11-25", "--add", "https://port.example.com/ferries", "--section", "In brief")
+    add = ("pick", "2026-11-25", "--add", "https://port.example.com/ferries", "--section", "In brief", "--offline")
     before = path.read_text()
     assert_told(room.run(*add), 1, "was in 2026-11-18", "--follow-up 2026-11-18")
     assert path.read_text() == before
@@ -268,7 +269,7 @@ def test_what_a_past_issue_had_is_added_only_as_its_follow_up(room):
 def test_an_approval_ends_with_the_first_edit(room):
     path = room.issue("2026-11-25")
     assert room.run("approve", "2026-11-25", "--by", "mark").code == 0
-    assert room.run("pick", "2026-11-25", "--add", "https://port.example.com/ferries").code == 0
+    assert room.run("pick", "2026-11-25", "--add", "https://port.example.com/ferries", "--offline").code == 0
     assert "approved:" not in path.read_text()
 
 

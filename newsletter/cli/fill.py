@@ -6,7 +6,7 @@ import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
 from newsletter.cli.exits import DONE, FINDINGS
-from newsletter.cli.sources import STORIES_SINCE, load_sources, summarize_option
+from newsletter.cli.sources import STORIES_SINCE, load_sources, offline_option, summarize_option
 
 if TYPE_CHECKING:
     from newsletter.filling import Filled
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 @click.argument("issue")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @summarize_option
+@offline_option
 @json_option
 @click.pass_obj
-def command(app: App, issue: str, dry_run: bool, program: str, as_json: bool) -> int:
+def command(app: App, issue: str, dry_run: bool, program: str, offline: bool, as_json: bool) -> int:
     """Complete the bare addresses of ISSUE, and fill its empty sections by the rules of its 'select:'.
 
     An address gets headline, source and summary from the pool of entries, else from its own page. What is written is
@@ -36,7 +37,7 @@ def command(app: App, issue: str, dry_run: bool, program: str, as_json: bool) ->
     rules = read_rules(file.page.issue.select, file.page.grammar.file)
     since = now - max((rule.since for rule in rules.values()), default=STORIES_SINCE)
     with app.open_store(project, app.keys(project)) as store:
-        sources = load_sources(app, project, store, slug, program)
+        sources = load_sources(app, project, store, slug, program, offline=offline)
         stories = load_stories(project, store, since, now, without=slug) if rules else ()
         filled = fill_issue(file.page, stories, sources, now)
     if not dry_run:

@@ -6,7 +6,7 @@ import click
 
 from newsletter.cli.context import App, echo_json, json_option, utc_now
 from newsletter.cli.instants import parse_since, start_of
-from newsletter.cli.sources import load_sources, summarize_option
+from newsletter.cli.sources import load_sources, offline_option, summarize_option
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "--since", type=parse_since, metavar="WHEN", default="7d", show_default=True, help="Which stories the screen shows."
 )
 @summarize_option
+@offline_option
 @json_option
 @click.pass_obj
 def command(
@@ -41,6 +42,7 @@ def command(
     rank: int | None,
     since: "dt.timedelta | dt.date",
     program: str,
+    offline: bool,
     as_json: bool,
     **said: str,
 ) -> None:
@@ -56,7 +58,7 @@ def command(
     picking = Picking(project, path)
     heading = section or project.config.sections.lead
     with app.open_store(project, app.keys(project)) as store:
-        sources = load_sources(app, project, store, path.stem, program)
+        sources = load_sources(app, project, store, path.stem, program, offline=offline)
         if url is None:
             _screen(app, project, picking, store, sources, since)
             return

@@ -11,6 +11,7 @@ from newsletter.cli.context import App
 if TYPE_CHECKING:
     from newsletter.config import Project
     from newsletter.filling import Sources
+    from newsletter.pagefacts import PageFacts
     from newsletter.store import Store
     from newsletter.stories import Entry
 
@@ -24,9 +25,10 @@ summarize_option = click.option(
     default="",
     help="Draft summaries with this program: it reads a text from standard input and prints a summary.",
 )
+offline_option = click.option("--offline", is_flag=True, help="Fetch no page; use the pool only.")
 
 
-def load_sources(app: App, project: "Project", store: "Store", slug: str, program: str) -> "Sources":
+def load_sources(app: App, project: "Project", store: "Store", slug: str, program: str, *, offline: bool) -> "Sources":
     """Return what articles of the issue ``slug`` are made of."""
     from newsletter.filling import Sources
     from newsletter.pool import past_articles
@@ -35,9 +37,15 @@ def load_sources(app: App, project: "Project", store: "Store", slug: str, progra
     def find_entry(url: str) -> "Entry | None":
         return next(iter(store.feeds.find_page(url)), None)
 
+    def read_page(url: str) -> "tuple[str, PageFacts]":
+        from newsletter.pages import page_reader
+
+        return page_reader(project)(url)
+
     return Sources(
         find_entry=find_entry,
         memory=Memory(past_articles(project, without=slug)),
+        read_page=None if offline else read_page,
         summarize=_summarizer(app, program),
     )
 

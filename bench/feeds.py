@@ -1,7 +1,7 @@
 """Measure curation: 500 feeds from a local server, cold and unchanged; reading feeds; grouping 20,000 entries.
 
-``python bench/feeds.py`` prints what it measured and writes ``bench/results/feeds.json``. Feeds are made up, in the
-sizes of real ones: 30 entries of some 300 words. They come from 50 hosts, which are one server. CPU time stands
+``python bench/feeds.py`` prints what it measured and writes ``bench/results/feeds-DATE.json``. Feeds are made up, in
+the sizes of real ones: 30 entries of some 300 words. They come from 50 hosts, which are one server. CPU time stands
 beside the wall time, which other work disturbs.
 """
 
@@ -105,16 +105,19 @@ def reading() -> dict[str, object]:
     vocabulary = vocabulary_of(random.Random(1))
     feeds = [made_feed(number, vocabulary) for number in range(200)]
 
+    peak: list[int] = []
+
     def read() -> None:
         with FeedReaders(1) as readers:
-            readers.parse(feeds[0])
             for feed in feeds:
                 readers.parse(feed)
+            peak.extend(readers.peaks_kb())
 
     cost = measured(read)
     megabytes = sum(map(len, feeds)) / 1e6
     cpu = cost["children_cpu_s"]
-    return {"feeds": len(feeds), "megabytes": round(megabytes, 1), **cost, "feeds_per_cpu_s": round(len(feeds) / cpu)}
+    return {"feeds": len(feeds), "megabytes": round(megabytes, 1), **cost, "feeds_per_cpu_s": round(len(feeds) / cpu),
+            "peak_child_mb": round(max(peak) / 1024)}  # fmt: skip
 
 
 def grouping() -> dict[str, object]:
@@ -141,11 +144,15 @@ def grouping() -> dict[str, object]:
 def main() -> None:
     results: dict[str, object] = {"grouping": grouping(), "reading": reading(), "fetching": fetching()}
     results["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    results["peak_child_rss_mb"] = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    results["python"] = sys.version.split()[0]
+    results["machine"] = {
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": sys.version.split()[0],
+    }
     text = json.dumps(results, indent=2)
     print(text)
-    (REPOSITORY / "bench" / "results" / "feeds.json").write_text(text + "\n", encoding="utf-8")
+    today = dt.datetime.now(dt.UTC).date()
+    (REPOSITORY / "bench" / "results" / f"feeds-{today}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

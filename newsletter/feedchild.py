@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -64,6 +65,12 @@ class FeedReaders:
                 return
             if child is not None:
                 child.close()
+
+    def peaks_kb(self) -> list[int]:
+        """Return the most memory, in kilobytes, that each child that waits has had so far, where the system tells."""
+        with self._children.mutex:
+            waiting = [child for child in self._children.queue if child is not None]
+        return [peak for child in waiting if (peak := child.peak_kb())]
 
     def parse(self, content: bytes, content_type: str = "", url: str = "") -> ParsedFeed:
         """Return what ``content`` holds, as ``feedparse.parse_feed`` reads it; raise FeedError where it cannot."""
@@ -128,6 +135,14 @@ class _Child:
     def _why(self) -> str:
         code = self._process.wait(timeout=5)
         return "it costs too much time" if code == -signal.SIGPROF else "it costs too much, or breaks the reader"
+
+    def peak_kb(self) -> int:
+        """Return the most memory that the child has had, 0 where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
     def close(self) -> None:
         """End the child; closing twice does nothing."""

@@ -5,14 +5,13 @@ and no language is needed, and a changed ending costs little. A piece that many 
 newspaper's name, *China* in news of China) weighs next to nothing.
 """
 
-import heapq
 import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
@@ -31,14 +30,24 @@ class Fingerprint:
     length: float
 
 
+class _Squares(dict[str, float]):
+    """Hold the square of each piece's weight; a piece that no text holds weighs the most."""
+
+    unknown = 0.0
+
+    def __missing__(self, piece: str) -> float:
+        return self.unknown
+
+
 class Collection:
     """Weigh pieces by how many texts of a collection hold them; ``fingerprints`` are those of its texts, in order."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         sets = [frozenset(pieces_of(text)) for text in texts]
         self._holders = Counter(chain.from_iterable(sets))
-        self._unknown = self._square_of(len(sets), 0)
-        self._squares = {piece: self._square_of(len(sets), count) for piece, count in self._holders.items()}
+        of_count = {count: self._square_of(len(sets), count) for count in {0, *self._holders.values()}}
+        self._squares = _Squares({piece: of_count[count] for piece, count in self._holders.items()})
+        self._squares.unknown = of_count[0]
         self.fingerprints = [self._fingerprint(pieces) for pieces in sets]
 
     def fingerprint(self, text: str) -> Fingerprint:
@@ -50,18 +59,26 @@ class Collection:
         common = one.pieces & other.pieces
         if not common:
             return 0.0
-        squares, unknown = self._squares, self._unknown
-        return sum([squares.get(piece, unknown) for piece in common]) / (one.length * other.length)
+        return sum(map(self._squares.__getitem__, common)) / (one.length * other.length)
 
     def rarest(self, fingerprint: Fingerprint, count: int) -> Sequence[str]:
         """Return the ``count`` pieces of a fingerprint that fewest texts hold, though more than one does."""
+        ranks, ordered = self._ranks, self._ordered
+        shared = sorted([ranks[piece] for piece in fingerprint.pieces if piece in ranks])
+        return [ordered[rank] for rank in shared[:count]]
+
+    @cached_property
+    def _ordered(self) -> list[str]:
+        """Hold the pieces that more than one text has, the rarest first."""
         holders = self._holders
-        shared = [(holders[piece], piece) for piece in fingerprint.pieces if holders[piece] > 1]
-        return [piece for _, piece in heapq.nsmallest(count, shared)]
+        return sorted((piece for piece, count in holders.items() if count > 1), key=lambda one: (holders[one], one))
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        return {piece: rank for rank, piece in enumerate(self._ordered)}
 
     def _fingerprint(self, pieces: frozenset[str]) -> Fingerprint:
-        squares, unknown = self._squares, self._unknown
-        return Fingerprint(pieces, math.sqrt(sum([squares.get(piece, unknown) for piece in pieces])))
+        return Fingerprint(pieces, math.sqrt(sum(map(self._squares.__getitem__, pieces))))
 
     @staticmethod
     def _square_of(count: int, holders: int) -> float:

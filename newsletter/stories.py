@@ -199,8 +199,10 @@ class _Grouper:
             return 1 + titles if titles >= FEED_ALIKE else 0.0
         if titles >= TITLES_ALIKE:
             return 1 + titles
+        if titles < TEXTS_ALIKE / 2:
+            return 0.0
         texts = _alike(self._texts, one, other)
-        return texts if texts >= TEXTS_ALIKE and titles >= TEXTS_ALIKE / 2 else 0.0
+        return texts if texts >= TEXTS_ALIKE else 0.0
 
     def _is_near_seed(self, position: int, story: int) -> bool:
         return _alike(self._texts, position, self.stories[story][0]) >= SEED_ALIKE

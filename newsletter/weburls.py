@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+_Parts = tuple[str, str, str, str, str]
+"""Scheme, host with port, path, query and fragment."""
 _URL_LIMIT = 4000
 _UNWRAPPINGS = 5
 """Redirectors inside one another that are undone."""
@@ -72,6 +74,7 @@ _REST = re.compile(r"https?:/{1,2}[^/]", re.IGNORECASE)
 _BREAKS = re.compile(r"[\t\r\n]")
 _HEX = re.compile(r"%[0-9A-Fa-f]{2}")
 _HEX_RUN = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_PLAIN = re.compile(r"[A-Za-z0-9._~/:=&?+!$,;'@()*\[\]|-]*")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -81,19 +84,8 @@ def canonical_url(url: str) -> str:
     Redirectors that carry their target, AMP caches and pages, and mobile hosts are undone; scheme and host are written
     in lower case, the host in ASCII; a fragment goes unless it is a page of its own (``#!``).
     """
-    for _ in range(_UNWRAPPINGS):
-        target = _target_of(url)
-        if not target:
-            break
-        url = target
-    parts = _split(url)
-    if parts is None:
-        return ""
-    scheme, host, path, query, fragment = parts
-    host, path = _without_mobile(host), _AMP_PATH.sub("", path) or "/"
-    kept = [(name, value) for name, value in _pairs(query) if not _counts_readers(host, name, value)]
-    query = _query_text(query, kept)
-    return urlunsplit((scheme, host, path, query, fragment if fragment.startswith("!") else ""))
+    parts = _canonical_parts(url)
+    return urlunsplit(parts) if parts else ""
 
 
 def url_key(url: str) -> str:
@@ -101,13 +93,31 @@ def url_key(url: str) -> str:
 
     Left out are the scheme, ``www.``, a slash or ``index.html`` at the end, and the order of the parameters.
     """
-    parts = _split(canonical_url(url))
+    parts = _canonical_parts(url)
     if parts is None:
         return ""
     _, host, path, query, fragment = parts
     path = re.sub(r"/(?:index\.(?:html?|php))?$", "", path)
     ordered = urlencode(sorted(_pairs(query)))
     return f"{host.removeprefix('www.')}{path}{'?' if ordered else ''}{ordered}{'#' if fragment else ''}{fragment}"
+
+
+def _canonical_parts(url: str) -> _Parts | None:
+    """Return the parts of the address that ``url`` leads to, None for none of the web."""
+    parts = _split(url)
+    for _ in range(_UNWRAPPINGS):
+        target = _target_of(parts)
+        if target is None:
+            break
+        parts = target
+    if parts is None:
+        return None
+    scheme, host, path, query, fragment = parts
+    host, path = _without_mobile(host), _AMP_PATH.sub("", path) or "/"
+    if query:
+        kept = [(name, value) for name, value in _pairs(query) if not _counts_readers(host, name, value)]
+        query = _query_text(query, kept)
+    return scheme, host, path, query, fragment if fragment.startswith("!") else ""
 
 
 def counts_readers(url: str) -> tuple[str, ...]:
@@ -124,7 +134,7 @@ def counts_readers(url: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _split(url: str) -> tuple[str, str, str, str, str] | None:
+def _split(url: str) -> _Parts | None:
     """Return scheme, host with port, path, query and fragment, normalised (RFC 3986 section 6.2), or None."""
     url = _BREAKS.sub("", url.strip())
     if len(url) > _URL_LIMIT:
@@ -156,6 +166,8 @@ def _ascii_host(host: str) -> str:
 
 def _encoded(text: str) -> str:
     """Return text percent-encoded in one way: no more than needed, in upper case."""
+    if _PLAIN.fullmatch(text):
+        return text
 
     def one(run: re.Match[str]) -> str:
         return _HEX.sub(lambda found: _one_octet(found[0]), run[0])
@@ -216,17 +228,16 @@ def _without_mobile(host: str) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _target_of(url: str) -> str:
-    """Return where a redirector leads as far as its own address says, ``""`` where ``url`` is none."""
-    parts = _split(url)
+def _target_of(parts: _Parts | None) -> _Parts | None:
+    """Return where a redirector leads as far as its own address says, None where the address is of none."""
     if parts is None:
-        return ""
+        return None
     _, host, path, query, _ = parts
     for find in (_in_parameter, _in_amp_cache, _in_path):
         target = find(host, path, query)
-        if target and _split(target):
-            return target
-    return ""
+        if target and (found := _split(target)):
+            return found
+    return None
 
 
 def _in_parameter(host: str, path: str, query: str) -> str:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from newsletter import __version__
 from newsletter.amounts import parse_duration
 from newsletter.config import Project
-from newsletter.errors import FeedError
+from newsletter.errors import FeedError, TryLaterError
 from newsletter.feed import Feed, NewEntry, NewFeed, ParsedFeed, is_due, next_fetch
 from newsletter.feedchild import FeedReaders
 from newsletter.feedlinks import common_places, find_feed_links
-from newsletter.fetcher import Answer, Fetcher, Policy, TryLaterError
+from newsletter.fetcher import Answer, Fetcher, Policy
 from newsletter.store import Store
 
 _READERS = 2

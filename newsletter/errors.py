@@ -9,6 +9,7 @@
     ├── InputError                  65  other input that cannot be used: a list, a name that nothing has
     │   ├── UnrenderableError           one recipient's message cannot be made; the others can
     │   └── FeedError                   a feed or a page that cannot be fetched or read; the others can
+    │       └── TryLaterError               its server is busy, and may say until when
     ├── ConfigError                 78  newsletter.toml, the environment, a secret
     ├── NotAllowedError              1  a rule refuses what was asked: not approved, changed since, held
     ├── RelayUnavailableError       69  no relay can be reached, or it does not let us in
@@ -20,6 +21,7 @@
 Refusals are values (a ``Reply``), breakdowns are exceptions. Every message says what happened, where, and what to do.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,6 +86,14 @@ class UnrenderableError(InputError):
 
 class FeedError(InputError):
     """Raise where a feed or a page cannot be fetched or read; the message says why, and not which."""
+
+
+class TryLaterError(FeedError):
+    """Raise where a server is busy; ``retry_after`` is how long it wants to be left alone, None for no word of it."""
+
+    def __init__(self, message: str, retry_after: dt.timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConfigError(NewsletterError):

@@ -23,7 +23,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import httpcore
 
-from newsletter.errors import FeedError
+from newsletter.errors import FeedError, TryLaterError
 from newsletter.netranges import refusal_of
 
 ACCEPT_FEEDS = (
@@ -70,14 +70,6 @@ class Answer:
     content_type: str = ""
     etag: str = ""
     last_modified: str = ""
-
-
-class TryLaterError(FeedError):
-    """Raise where a server is busy; ``retry_after`` is how long it wants to be left alone, None for no word."""
-
-    def __init__(self, message: str, retry_after: dt.timedelta | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class Fetcher:

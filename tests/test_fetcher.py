@@ -6,8 +6,8 @@ import time
 import pytest
 from feed_server import FeedServer, rss
 
-from newsletter.errors import FeedError
-from newsletter.fetcher import Fetcher, Policy, TryLaterError, _retry_after, checked_target
+from newsletter.errors import FeedError, TryLaterError
+from newsletter.fetcher import Fetcher, Policy, _retry_after, checked_target
 from newsletter.netranges import refusal_of
 
 

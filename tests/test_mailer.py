@@ -5,8 +5,8 @@ import quopri
 import re
 
 import pytest
+from sender_world import IDENTITY, make_edition
 from smtp_server import SmtpServer
-from test_sender import IDENTITY, make_edition
 
 from newsletter.config import SmtpSection
 from newsletter.errors import ProblemsError, RelayUnavailableError, UnrenderableError

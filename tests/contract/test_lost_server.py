@@ -12,7 +12,7 @@ from newsletter.store import open_store
 from newsletter.store.postgres import PostgresDatabase
 
 from .kinds import Postgres
-from .test_safety import READS, WRITES, scene
+from .test_safety import READS, WRITES, let_a_newer_send_begin, scene
 
 pytestmark = pytest.mark.xdist_group("lost_server")
 __all__ = ["scene"]
@@ -48,6 +48,8 @@ def test_a_write_whose_server_is_killed_before_the_commit_leaves_nothing_and_is_
         WRITES["ledger.skip_deliveries"](scene.store, scene)
         scene.kind.run(scene.store, "UPDATE deliveries SET state = 'failed' WHERE state = 'skipped'")
         scene.kind.run(scene.store, "DELETE FROM watch.seen")
+    if name == "ledger.supersede_deliveries":
+        let_a_newer_send_begin(scene)
     before = scene.kind.content(scene.url)
     commit = PostgresDatabase._commit
 

@@ -11,7 +11,7 @@ import contextlib
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,10 @@ class _Connection:
             before = self._connection.total_changes()
             rows = list(self._connection.execute(sql, parameters or None))
             return _Cursor(rows, self._connection.total_changes() - before)
+
+    def executemany(self, sql: str, sets: Iterable[Any]) -> None:
+        with _as_sqlite3():
+            self._connection.executemany(sql, sets)
 
     @property
     def in_transaction(self) -> bool:

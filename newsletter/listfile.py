@@ -282,12 +282,14 @@ def _read_row(cells: list[str], columns: _Columns, line: int, delimiter: str) ->
     meanings = columns.meanings
     if len(cells) > len(meanings) and any(cell.strip() for cell in cells[len(meanings) :]):
         return _bad_row(cells, line, delimiter, f"{len(cells)} cells under {len(meanings)} headings")
-    if any(len(cell) > CELL_LIMIT for cell in cells):
+    if max(map(len, cells), default=0) > CELL_LIMIT:
         return _bad_row(cells, line, delimiter, f"a cell of more than {CELL_LIMIT:,} characters")
     values: dict[str, str] = {}
     for meaning, cell in zip(meanings, cells, strict=False):
-        if cell and meaning and meaning not in values and (value := clean_cell(unguard_cell(cell))):
-            values[meaning] = value
+        if cell and meaning and meaning not in values:
+            value = clean_cell(unguard_cell(cell) if cell[0] == "'" else cell)  # one call less for most of a million
+            if value:
+                values[meaning] = value
     email = values.pop("email", "")
     if not email:
         return _bad_row(cells, line, delimiter, "no address")

@@ -11,7 +11,6 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -220,13 +219,12 @@ def _people(
 
 
 def _person(row: Row, file: str) -> NewSubscriber | BadRow:
-    refuse = partial(BadRow, row.line, row.email[:120])
     try:
         address = parse_address(row.email)
         topics = read_topics(row.topics) if row.topics else ()
         standing = _standing(row)
     except InputError as error:
-        return refuse(str(error))
+        return BadRow(row.line, row.email[:120], str(error))
     attributes, time_zone = row.attributes, row.time_zone
     if time_zone and not is_zone(time_zone):  # it is not thrown away, and no zone either
         attributes, time_zone = {**attributes, "timezone": time_zone}, ""

@@ -4,6 +4,7 @@ A section or an article carries topics (``{topics=beauty,retail}``); a subscribe
 sets of them only; what an issue is cut to stands in ``variants``.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -38,8 +39,12 @@ def topic_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=1024)
 def read_topics(text: str) -> tuple[str, ...]:
-    """Return the topics of a text like ``beauty, retail``; commas, semicolons and bars part them."""
+    """Return the topics of a text like ``beauty, retail``; commas, semicolons and bars part them.
+
+    Kept for a while: a list of a million people has few of them.
+    """
     return topic_names(_SEPARATORS.split(text))
 
 

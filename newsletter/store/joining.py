@@ -153,6 +153,7 @@ class _Batch:
         self._database = database
         self._joining = joining
         self._hashed = hashed
+        self._origin = storable(joining.origin)
         self._suppressed: list[int] = []
         self.changes: list[Change] = [Change.ADDED] * len(hashed)
 
@@ -182,13 +183,13 @@ class _Batch:
             "number": number,
             "hash": digest,
             "state": state,
-            "origin": storable(standing.origin or joining.origin),
+            "origin": storable(standing.origin) if standing.origin else self._origin,
             "joined_at": to_micros(standing.joined_at) if standing.joined_at else joining.now,
             "paused_until": to_micros(standing.paused_until) if standing.paused_until else 0,
             "event": _event(state, new.evidence),
             "way": new.evidence.way,
             "source": storable(new.evidence.source),
-            "reason": storable(new.evidence.reason),
+            "reason": storable(new.evidence.reason) if new.evidence.reason else "",
             "address": new.address,
             "domain": domain_of(new.address),
             "name": storable(new.name),

@@ -104,7 +104,7 @@ def commands() -> Iterator[str]:
             yield from (f"{name} {each}" for each in command.commands)
 
 
-@pytest.mark.parametrize("name", commands())
+@pytest.mark.parametrize("name", list(commands()))
 def test_each_command_is_told_of(name: str) -> None:
     told = "\n".join(TEXTS.values())
     assert re.search(rf"newsletter (?:--\S+ \S+ |-q )?{name}\b", told), f"no document calls 'newsletter {name}'"
@@ -125,7 +125,7 @@ def settings() -> Iterator[str]:
             yield from (f"{section}.{key}" for key in struct.__struct_encode_fields__)
 
 
-@pytest.mark.parametrize("setting", settings())
+@pytest.mark.parametrize("setting", list(settings()))
 def test_each_setting_is_told_of(setting: str) -> None:
     section, _, key = setting.partition(".")
     told = "\n".join([*TEXTS.values(), (REPOSITORY / "newsletter.toml").read_text(encoding="utf-8")])

@@ -6,14 +6,12 @@ it. Use case: no argument parsing, no printing.
 """
 
 import csv
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from newsletter.csvfile import write_csv
 from newsletter.delivery import State
-from newsletter.errors import InputError
 from newsletter.listcolumns import guard_cell
 from newsletter.replywords import explain
 from newsletter.store import LedgerRow, Store
@@ -27,19 +25,7 @@ def write_failures(store: Store, send_id: int, path: Path) -> int:
 
     Raises InputError where the file cannot be written; an older one of this name stands until the new one is whole.
     """
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}; name another file") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            count = stream_failures(store, send_id, stream)
-        Path(name).replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}; name another file") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return count
+    return write_csv(path, COLUMNS, _rows(store, send_id))
 
 
 def stream_failures(store: Store, send_id: int, stream: TextIO) -> int:
@@ -47,11 +33,16 @@ def stream_failures(store: Store, send_id: int, stream: TextIO) -> int:
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
     count = 0
+    for row in _rows(store, send_id):
+        writer.writerow([guard_cell(cell) for cell in row])
+        count += 1
+    return count
+
+
+def _rows(store: Store, send_id: int) -> Iterator[list[str]]:
     for row in store.ledger.list_failures(send_id):
         if row.state in _STATES:
-            writer.writerow([guard_cell(cell) for cell in _cells(row)])
-            count += 1
-    return count
+            yield list(_cells(row))
 
 
 def _cells(row: LedgerRow) -> Iterator[str]:

@@ -187,6 +187,8 @@ def encoded_words(text: str, first_room: int) -> list[str]:
     room = min(first_room, WORD_MAX) - (WORD_MAX - _WORD_ROOM)
     if as_q and len(quoted) <= room:
         return [f"=?utf-8?q?{quoted}?="]
+    if not as_q and (len(utf8) + 2) // 3 * 4 <= room:
+        return [_encoded_word(text, as_q)]
     words, chunk, used = [], "", 0
     for character in text:
         octets = character.encode("utf-8")

@@ -36,7 +36,7 @@ from newsletter.messageids import message_id_key, message_id_of
 from newsletter.model import Edition, Envelope, Message, Part, Recipient, Slot
 from newsletter.parts import TOKEN_SLOT, Fill, content_type, lay_out_body
 from newsletter.quoted import encode_value
-from newsletter.tokens import TOKEN_LENGTH, Keys, Purpose, Signer, Token, tagged_address
+from newsletter.tokens import TOKEN_LENGTH, Keys, Purpose, Signer, tagged_address
 
 LINK_FIELDS = ("unsubscribe_url", "browser_url")
 """Merge fields that are links: the subscriber's own way out, and the issue's page in the archive."""
@@ -96,8 +96,9 @@ class PreparedMessage:
         if len(address) > _ADDRESS_MAX or not _ADDRESS.fullmatch(address) or not address.isprintable():
             raise UnrenderableError(f"{address[:_ADDRESS_MAX]!a} is no address that a message can have; correct it")
         list_id, subscriber_id = recipient.list_id, 0 if self.proof else recipient.subscriber_id
-        token = self.signer.sign(Token(Purpose.UNSUBSCRIBE, list_id, subscriber_id, self.send_id)).encode("ascii")
-        bounce_token = self.signer.sign(Token(Purpose.BOUNCE, list_id, subscriber_id, self.send_id))
+        sign = self.signer.sign_numbers
+        token = sign(Purpose.UNSUBSCRIBE, list_id, subscriber_id, self.send_id).encode("ascii")
+        bounce_token = sign(Purpose.BOUNCE, list_id, subscriber_id, self.send_id)
         message_id = message_id_of(self.message_id_key, list_id, subscriber_id, self.identity.domain, address)
 
         pieces = list(self.pieces)

@@ -37,7 +37,10 @@ def encode_value(text: str) -> bytes:
     # Most values are short and plain; three tests of the whole string cost far less than quoting it byte by byte.
     if len(text) < LINE_MAX and text.isascii() and text.isprintable() and "=" not in text and not _guard(text, 0):
         return text.encode("ascii") + _SOFT_BREAK
-    return "=\r\n".join(_fold(_quote(text), LINE_MAX - 1)).encode("ascii") + _SOFT_BREAK
+    quoted = _quote(text)
+    if len(quoted) < LINE_MAX and not _guard(quoted, 0):
+        return quoted.encode("ascii") + _SOFT_BREAK
+    return "=\r\n".join(_fold(quoted, LINE_MAX - 1)).encode("ascii") + _SOFT_BREAK
 
 
 def _encode_line(line: str) -> bytes:

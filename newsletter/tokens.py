@@ -55,11 +55,25 @@ _PAYLOAD, _TOKEN_BYTES = 15, 30
 _SIGNED = b"newsletter/1/token\0"
 _BLOCK = 64
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
-"""Two characters for each ten bits: writing base32 by pairs takes two thirds of the time of ``base64.b32encode``."""
-_SHIFTS = tuple(range(_TOKEN_BYTES * 8 - 10, -1, -10))
+_LETTERS = bytes.maketrans(bytes(range(32)), _BASE32.encode("ascii"))
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _RETIRED = "retired"
+
+
+def _halvings() -> tuple[tuple[int, int, int], ...]:
+    """Return, for ``_base32``, the lower halves of all blocks, their upper halves, and how far these move.
+
+    Blocks have 320, 160, … 10 bits before they are halved: the powers of two times five that hold a token.
+    """
+    steps = []
+    for size in (32, 16, 8, 4, 2, 1):
+        starts = range(0, 64 * 8, 2 * size * 8)
+        lower = sum(((1 << 5 * size) - 1) << start for start in starts)
+        steps.append((lower, lower << 5 * size, 3 * size))
+    return tuple(steps)
+
+
+_HALVINGS = _halvings()
 
 
 class Purpose(enum.IntEnum):
@@ -201,17 +215,34 @@ class Signer:
 
     def sign(self, token: Token) -> str:
         """Return the 48 characters of ``token``."""
+        return self.sign_numbers(token.purpose, token.list_id, token.subscriber_id, token.extra)
+
+    def sign_numbers(self, purpose: Purpose, list_id: int, subscriber_id: int, extra: int) -> str:
+        """Return what ``sign`` returns for the token of these numbers, without making it.
+
+        Raises OverflowError for a number that its bytes cannot hold.
+        """
         payload = (
-            bytes((self._number, token.purpose))
-            + token.list_id.to_bytes(3, "big")
-            + token.subscriber_id.to_bytes(6, "big")
-            + token.extra.to_bytes(4, "big")
+            bytes((self._number, purpose))
+            + list_id.to_bytes(3, "big")
+            + subscriber_id.to_bytes(6, "big")
+            + extra.to_bytes(4, "big")
         )
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(payload)
         outer.update(inner.digest())
-        number = int.from_bytes(payload + outer.digest()[: _TOKEN_BYTES - _PAYLOAD], "big")
-        return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])
+        return _base32(payload + outer.digest()[: _TOKEN_BYTES - _PAYLOAD])
+
+
+def _base32(content: bytes) -> str:
+    """Return the 48 characters of 30 bytes, in a quarter of the time of ``base64.b32encode``.
+
+    The bits are spread until each five have a byte of their own, by halving all blocks at once, and then translated.
+    """
+    number = int.from_bytes(content, "big")
+    for lower, upper, distance in _HALVINGS:
+        number = number & lower | (number & upper) << distance
+    return number.to_bytes(TOKEN_LENGTH, "big").translate(_LETTERS).decode("ascii")
 
 
 def sign(keys: Keys, token: Token) -> str:

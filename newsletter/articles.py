@@ -149,7 +149,9 @@ class SectionReader:
 
     def _read_section(self, head: _Block, blocks: list[_Block]) -> Section:
         place = self._place(head.line)
-        children, attributes = self._take_attributes(head.children, place, ("kind", "topics", "waive"), SECTION_KINDS)
+        children, attributes = self._take_attributes(
+            head.children, place, ("kind", "topics", "waive", "reason"), SECTION_KINDS
+        )
         title = self._inline(children, place)
         name = _plain_text(children)
         kind = attributes.get("kind") or (
@@ -166,6 +168,7 @@ class SectionReader:
             level=int(head.heading[1]),
             topics=attributes.get("topics", ()),
             waive=attributes.get("waive", ()),
+            waive_reason=attributes.get("reason", ""),
         )
 
     def _read_body(self, blocks: list[_Block], kind: str | None) -> list[Item]:
@@ -257,7 +260,7 @@ class SectionReader:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _article(self, link: _Link, blocks: list[_Block], place: Place) -> Article:
-        allowed = ("kind", "topics", "date", "follow-up", "waive")
+        allowed = ("kind", "topics", "date", "embargo", "follow-up", "waive", "reason")
         byline, more = _split_at_break(link.rest)
         byline, attributes = self._take_attributes(byline, place, allowed, ARTICLE_KINDS)
         if not attributes:
@@ -283,8 +286,10 @@ class SectionReader:
             bare=link.bare,
             topics=attributes.get("topics", ()),
             date=attributes.get("date"),
+            embargo=attributes.get("embargo"),
             follow_up=attributes.get("follow-up", ""),
             waive=attributes.get("waive", ()),
+            waive_reason=attributes.get("reason", ""),
         )
 
     def _take_image(self, children: "list[Token]", place: Place) -> "tuple[Image | None, list[Token]]":

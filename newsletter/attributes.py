@@ -1,5 +1,7 @@
 """Read attributes in braces: what ``{kind=video date=2026-11-20}`` at the end of a heading or item says.
 
+A value with spaces stands in quotes, as a reason does: ``{waive=links.tracking reason="a partner's link"}``.
+
 Where braces may stand, and what their values change, is decided in ``articles``.
 """
 
@@ -11,7 +13,8 @@ from typing import Any
 from newsletter.errors import IssueError, Place, Problem
 
 _BRACES = re.compile(r"\{([^{}]*)\}$")
-_ATTRIBUTE = re.compile(r"([a-z][a-z-]*)=(\S*)")
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"|")+')
+_ATTRIBUTE = re.compile(r"([a-z][a-z-]*)=(.*)")
 _SLUG = re.compile(r"[\w.-]+")
 
 
@@ -22,7 +25,7 @@ def split_attributes(text: str) -> tuple[str, str]:
     """
     stripped = text.rstrip()
     match = _BRACES.search(stripped)
-    words = match[1].split() if match else []
+    words = _WORD.findall(match[1]) if match else []
     if match is None or not words or words[0].partition("=")[0] not in ATTRIBUTES or not _ATTRIBUTE.fullmatch(words[0]):
         return text, ""
     return stripped[: match.start()].rstrip(), match[0]
@@ -34,7 +37,7 @@ def read_attributes(braces: str, allowed: tuple[str, ...], kinds: tuple[str, ...
     Raises IssueError with ``place`` for any other, and for a value that cannot be read.
     """
     found = {}
-    for word in braces[1:-1].split():
+    for word in _WORD.findall(braces[1:-1]):
         key, _, value = word.partition("=")
         if key not in allowed:
             hint = f"here may stand: {', '.join(allowed)}" if allowed else "no attributes may stand on this heading"
@@ -56,10 +59,24 @@ def _names(value: str) -> tuple[str, ...]:
     return names
 
 
+def _quoted(value: str) -> str:
+    text = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    if not text.strip() or '"' in text:
+        raise ValueError
+    return " ".join(text.split())
+
+
 def _slug(value: str) -> str:
     if not _SLUG.fullmatch(value):
         raise ValueError
     return value
+
+
+def _wall_time(value: str) -> dt.datetime:
+    time = dt.datetime.fromisoformat(value)
+    if time.tzinfo:
+        raise ValueError
+    return time
 
 
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -67,7 +84,9 @@ _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "topics": (_names, "topics=beauty,retail"),
     "date": (dt.date.fromisoformat, "date=2026-11-20"),
     "follow-up": (_slug, "follow-up=2026-11-18"),
+    "embargo": (_wall_time, "embargo=2026-11-25T09:00, in the newsletter's time zone"),
     "waive": (_names, "waive=CHECK-ID"),
+    "reason": (_quoted, 'waive=CHECK-ID reason="why"'),
 }
 ATTRIBUTES = tuple(_READERS)
 """Every attribute that may stand in braces."""

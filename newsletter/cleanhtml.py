@@ -88,6 +88,7 @@ _CODE = re.compile(r"<(pre|code)>.*?</\1>", re.DOTALL)
 _BLOCK_TAG = re.compile(rf"</?(?:{'|'.join(sorted(_BLOCK_TAGS))})\b[^>]*>")
 _ANY_TAG = re.compile("<[^>]*>")
 _LINK_TAG = re.compile(r'<a((?: [a-z]+="[^"]*")*)>')
+_WHOLE_LINK = re.compile(rf"{_LINK_TAG.pattern}(.*?)</a>", re.DOTALL)
 IMG_TAG = re.compile(r'<img((?: [a-z]+="[^"]*")*)>')
 """Match an image in clean HTML; nh3 always quotes with ``"`` and escapes that quote inside values."""
 ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
@@ -246,4 +247,15 @@ def link_targets(html: str) -> list[str | None]:
     for tag in _LINK_TAG.finditer(html):
         attributes = dict(ATTRIBUTE.findall(tag[1]))
         found.append(entities.unescape(attributes["href"]) if "href" in attributes else None)
+    return found
+
+
+def link_texts(html: str) -> list[tuple[str | None, str]]:
+    """Return (target, words) of each link in clean HTML, in order; an image's description stands for it."""
+    found: list[tuple[str | None, str]] = []
+    for tag in _WHOLE_LINK.finditer(html):
+        attributes = dict(ATTRIBUTE.findall(tag[1]))
+        shown = IMG_TAG.sub(lambda image: dict(ATTRIBUTE.findall(image[1])).get("alt", ""), tag[2])
+        target = entities.unescape(attributes["href"]) if "href" in attributes else None
+        found.append((target, " ".join(entities.unescape(_ANY_TAG.sub("", shown)).split())))
     return found

@@ -69,12 +69,14 @@ _SECRET = frozenset({"password", "imap_password", "webhook_password"})
 """Keys whose value no message may show."""
 _TEXTS = tuple[str, ...]
 _WORD_LISTS = dict[str, tuple[str, ...]]
+_NUMBERS = dict[str, float]
 _TYPE_NAMES = {
     str: "text; put it in quotes",
     int: "whole number",
     float: "number",
     _TEXTS: 'list of texts; write ["…", "…"]',
     _WORD_LISTS: 'table of lists of texts; write name = ["…", "…"]',
+    _NUMBERS: "table of numbers; write name = 10",
 }
 _TRANSPORTS = "transports"
 _SECTIONS = tuple(name for name in Config.__struct_fields__ if name != _TRANSPORTS)
@@ -275,7 +277,7 @@ def _value(name: str, value: str, type_: Any) -> Any:
     """Return what a variable holds: a list is written with commas, a table as TOML has it."""
     if type_ == _TEXTS:
         return [text.strip() for text in value.split(",") if text.strip()]
-    return _table(name, value) if type_ in (dict[str, str], _WORD_LISTS) else value
+    return _table(name, value) if type_ in (dict[str, str], _WORD_LISTS, _NUMBERS) else value
 
 
 def _table(name: str, value: str) -> Any:

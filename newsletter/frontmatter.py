@@ -37,7 +37,7 @@ KEYS: Mapping[str, str] = {
     "lang": "the language, such as en, fr or zh-Hans (default: the newsletter's)",
     "audience": "the lists it goes to (default: the newsletter's list)",
     "topics": "topics of the whole issue",
-    "waive": "checks that this issue need not pass",
+    "waive": "checks that this issue need not pass, each with the reason",
     "select": "rules by which sections fill themselves",
     "corrections": "what was wrong in an issue that had gone out; written by 'newsletter correct'",
     "approved": "written by 'newsletter approve'",
@@ -382,6 +382,19 @@ def as_corrections(entry: Entry) -> tuple[Correction, ...]:
             raise _refuse(entry, "a list of corrections: one has no words", wanted)
         found.append(Correction(as_date(Entry(day, entry.place)), " ".join(note.split())))
     return tuple(sorted(found, key=lambda correction: correction.on))
+
+
+def as_waivers(entry: Entry) -> Mapping[str, str]:
+    """Return the checks that an issue need not pass with the reasons: ``{links.tracking: "a partner's link"}``.
+
+    Names without reasons are read as well, each with ``""``.
+    """
+    value = entry.value
+    if not isinstance(value, dict):
+        return dict.fromkeys(as_names(entry), "")
+    if not all(isinstance(reason, str) for reason in value.values()):
+        raise _refuse(entry, "a map of checks to reasons", 'waive: {links.tracking: "the partner counts readers"}')
+    return {check.strip(): " ".join(reason.split()) for check, reason in value.items()}
 
 
 def as_rules(entry: Entry) -> Mapping[str, Mapping[str, object]]:

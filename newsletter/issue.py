@@ -148,7 +148,7 @@ def _read_head(front: FrontMatter, slug: str, file: str, zone: ZoneInfo) -> Issu
         else None,
         audience=text("audience"),
         topics=names("topics"),
-        waive=names("waive"),
+        waive=collect(problems, lambda: frontmatter.as_waivers(entries["waive"])) or {} if "waive" in entries else {},
         select=collect(problems, lambda: frontmatter.as_rules(entries["select"])) or {} if "select" in entries else {},
         corrections=collect(problems, lambda: frontmatter.as_corrections(entries["corrections"])) or ()
         if "corrections" in entries

@@ -147,7 +147,7 @@ def content_of(article: Article, slots: tuple[Slot, ...]) -> Content:
     texts = (article.headline, article.byline, article.summary)
     image = (article.image.src, article.image.alt) if article.image else None
     facts = (article.url, article.source, image, article.kind, article.labels, article.bare)
-    more = (article.topics, article.date, article.follow_up, article.waive)
+    more = (article.topics, article.date, article.embargo, article.follow_up, article.waive, article.waive_reason)
     return Content((*facts, *more), tuple(part_of(text.html if text else "", slots) for text in texts))
 
 
@@ -169,7 +169,7 @@ def _section_content(section: Section, slots: tuple[Slot, ...]) -> SectionConten
             others.append(group)
         elif isinstance(item, RichText):
             others.append(part_of(item.html, slots))
-    heading = (part_of(section.title.html, slots), section.level, section.topics, section.waive)
+    heading = (part_of(section.title.html, slots), section.level, section.topics, section.waive, section.waive_reason)
     return SectionContent(heading, tuple(others), tuple(articles))
 
 

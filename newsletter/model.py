@@ -138,6 +138,8 @@ class Article:
     ``headline`` and ``byline`` (what follows the link in its own paragraph) are inline content without a block around
     them; ``summary`` is block content. ``labels`` are the bracketed prefixes as written (``video``, ``ZH``); ``kind``
     is the article's kind in lower case, or ``""``. ``bare`` says that the editor gave only the URL.
+    ``embargo`` is a time without a zone, the newsletter's, before which the story may not go out; ``waive`` names
+    checks that it need not pass, for ``waive_reason``.
     """
 
     headline: RichText
@@ -153,8 +155,10 @@ class Article:
     bare: bool = False
     topics: tuple[str, ...] = ()
     date: dt.date | None = None
+    embargo: dt.datetime | None = None
     follow_up: str = ""
     waive: tuple[str, ...] = ()
+    waive_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,7 @@ class Section:
     level: int = 2
     topics: tuple[str, ...] = ()
     waive: tuple[str, ...] = ()
+    waive_reason: str = ""
 
     @property
     def articles(self) -> tuple[Article, ...]:
@@ -211,6 +216,7 @@ class Issue:
 
     ``subject``, ``preheader`` and all rich text may hold markers; marker ``n`` stands for ``slots[n]``. ``send_at`` and
     ``not_after`` are aware instants; ``lang`` is a BCP 47 tag, or ``""`` for the newsletter's own language.
+    ``waive`` maps the checks that the issue need not pass to the reasons.
     ``warnings`` say what is odd in the text and yet no error.
     """
 
@@ -226,7 +232,7 @@ class Issue:
     not_after: dt.datetime | None = None
     audience: str = ""
     topics: tuple[str, ...] = ()
-    waive: tuple[str, ...] = ()
+    waive: Mapping[str, str] = field(default_factory=dict)
     select: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     approved: Approval | None = None
     corrections: tuple[Correction, ...] = ()

@@ -82,6 +82,14 @@ username = ""
 # The password comes from a file, or from NEWSLETTER_SMTP__PASSWORD; it does not belong here.
 password_file = ""
 
+[checks]
+# What 'newsletter check' need not look for, such as ["links.tracking"], and which severity a check has here.
+off = []
+severity = {{}}
+# Numbers that checks measure by, such as {{subject_max = 70}}, and names that are spelt so and no other way.
+limits = {{}}
+names = []
+
 [store]
 # The list and the ledger. A relative path starts beside this file.
 url = "sqlite:///newsletter.db"

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from newsletter.amounts import parse_duration, parse_percent, parse_share
+from newsletter.checksettings import ChecksSection, checks_problems
 from newsletter.curationsettings import DigestSection, ScheduleSection, digest_problems, schedule_problems
 from newsletter.feedsettings import FeedsSection, RankingSection, feeds_problems, ranking_problems
 from newsletter.model import SECTION_KINDS
@@ -234,6 +235,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     digest: DigestSection = DigestSection()
     feeds: FeedsSection = FeedsSection()
     ranking: RankingSection = RankingSection()
+    checks: ChecksSection = ChecksSection()
 
 
 def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -268,6 +270,7 @@ def unusable_values(config: Config) -> Iterator[tuple[str, str, str]]:
     yield from digest_problems(config.digest, config.schedule)
     yield from feeds_problems(config.feeds)
     yield from ranking_problems(config.ranking)
+    yield from checks_problems(config.checks)
 
 
 def _theme_problems(theme: ThemeSection) -> Iterator[tuple[str, str, str]]:

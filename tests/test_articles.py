@@ -470,7 +470,7 @@ def test_content_is_in_place_and_knows_it() -> None:
 SECTIONS = "unknown kind (kinds here: lead, articles, brief, sponsor, quote, text)"
 ARTICLES = f"unknown kind (kinds here: {', '.join(ARTICLE_KINDS)})"
 NO_ADDRESS = "an image has no address that mail can have (write a path beside the issue, or an address with https://)"
-NO_DATE = "unknown attribute 'date' (here may stand: kind, topics, waive)"
+NO_DATE = "unknown attribute 'date' (here may stand: kind, topics, waive, reason)"
 NO_KIND = "unknown attribute 'kind' (no attributes may stand on this heading)"
 
 

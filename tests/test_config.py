@@ -185,6 +185,11 @@ def _sample_value(section: str, key: str, type_: object) -> str:
         ("feeds", "ports"): "8080, 8443",
         ("feeds", "private_hosts"): "wiki.internal",
         ("ranking", "half_life"): "2 days",
+        ("checks", "off"): "links.tracking, links.empty",
+        ("checks", "severity"): '{"links.tracking" = "error"}',
+        ("checks", "limits"): "{subject_max = 70}",
+        ("checks", "clients"): "{gmail = 60}",
+        ("checks", "names"): "WeChat, iPhone",
         ("ranking", "topics"): '{beauty = ["cosmetics", "口红"]}',
     }
     if (section, key) in special:
@@ -220,6 +225,11 @@ def test_every_key_can_be_set_by_the_environment(load, section, field):
         "days": ("monday", "friday"),
         "ports": ("8080", "8443"),
         "private_hosts": (value,),
+        "off": ("links.tracking", "links.empty"),
+        "severity": {"links.tracking": "error"},
+        "limits": {"subject_max": 70.0},
+        "clients": {"gmail": 60.0},
+        "names": ("WeChat", "iPhone"),
     }
     if section == "ranking":
         tables["topics"] = {"beauty": ("cosmetics", "口红")}

@@ -67,7 +67,7 @@ author: Margaux Lin
 lang: en-GB
 audience: weekly
 topics: [policy, privacy]
-waive: link-text
+waive: links.generic-text
 select:
   Digital: {limit: 6}
 approved: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef by mark 2026-11-24
@@ -88,7 +88,7 @@ def test_a_whole_file_becomes_an_issue() -> None:
     assert issue.send_at == dt.datetime(2026, 11, 25, 8, tzinfo=ZONE)
     assert issue.not_after == dt.datetime(2026, 11, 26, 20, tzinfo=ZONE)
     assert (issue.author, issue.lang, issue.audience) == ("Margaux Lin", "en-GB", "weekly")
-    assert (issue.topics, issue.waive) == (("policy", "privacy"), ("link-text",))
+    assert (issue.topics, issue.waive) == (("policy", "privacy"), {"links.generic-text": ""})
     assert issue.select == {"Digital": {"limit": "6"}}
     assert issue.approved == Approval("0123456789abcdef" * 4, "mark", day("2026-11-24"))
     assert issue.editorial == RichText("<p>Hello.</p>", Place(FILE, 17, 1))

@@ -30,6 +30,7 @@ COMMANDS = {
     "pick": "Send stories to the sections of an issue.",
     "fill": "Complete bare addresses, and fill sections by their rules.",
     "digest": "Make, approve and send the issue that fills itself.",
+    "check": "Say what should not go out as it is, where it stands, and what to do.",
     "build": "Compile an issue to HTML, text and a message.",
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",

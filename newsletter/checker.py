@@ -1,0 +1,167 @@
+"""Check an issue before it goes out: read it, compile it, gather what past issues had, and run the checks.
+
+Use case: nothing is printed and nothing is written; what checks there are stands in ``checks``. An issue that cannot be
+read or compiled is a finding too, so that whoever asks gets one list.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from newsletter.checks import (
+    ALL_CHECKS,
+    MANUAL_CHECKS,
+    Finding,
+    ImageFacts,
+    LinkAnswer,
+    Report,
+    Severity,
+    Subject,
+    run_checks,
+    unknown_settings,
+)
+from newsletter.compiler import Compiled, compile_issue, load_issue, message_parts, sample_message
+from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project
+from newsletter.errors import ConfigError, InputError, NotAllowedError, ProblemsError, TemplateError
+from newsletter.model import Message
+from newsletter.pool import past_articles
+from newsletter.reading import read_message
+from newsletter.sources import LoadedIssue, effective_templates, shown_path
+
+BROKEN = "issue.broken"
+"""The id of what makes an issue impossible to read or compile; it cannot be turned off."""
+MESSAGE_LIMIT = 50_000_000
+"""Bytes that a message to be checked may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Hold what was checked: the issue, what it was compiled to and its message, None where it could not be."""
+
+    report: Report
+    loaded: LoadedIssue | None = None
+    compiled: Compiled | None = None
+    message: Message | None = None
+
+
+Ask = Callable[[Sequence[str]], Mapping[str, LinkAnswer]]
+"""What asks the given addresses, and returns the answers that it got."""
+
+
+def check_issue(project: Project, path: Path, *, today: dt.date, ask: Ask | None = None) -> Checked:
+    """Read, compile and check the issue at ``path``; ``ask`` is what asks its links, None leaves them alone.
+
+    Raises ConfigError for settings that name no check, InputError where there is nothing to read.
+    """
+    refuse_unknown_settings(project)
+    try:
+        loaded = load_issue(project, path)
+    except ProblemsError as error:
+        return Checked(broken_report(error))
+    try:
+        compiled = compile_issue(project, loaded)
+    except ProblemsError as error:
+        return Checked(broken_report(error), loaded)
+    return check_compiled(project, loaded, compiled, today=today, ask=ask)
+
+
+def check_compiled(
+    project: Project, loaded: LoadedIssue, compiled: Compiled, *, today: dt.date, ask: Ask | None = None
+) -> Checked:
+    """Check an issue that was compiled already."""
+    message = sample_message(project, loaded.issue, compiled.edition)
+    subject = subject_of(project, loaded, compiled, message, today=today)
+    if ask:
+        targets = (link.target or "" for link in subject.links)
+        subject = replace(subject, answers=ask([url for url in dict.fromkeys(targets) if url.startswith("http")]))
+    return Checked(run_checks(subject, ALL_CHECKS), loaded, compiled, message)
+
+
+def subject_of(
+    project: Project, loaded: LoadedIssue, compiled: Compiled, message: Message, *, today: dt.date
+) -> Subject:
+    """Gather what the checks look at."""
+    text, html = message_parts(message)
+    slug = loaded.issue.slug
+    return Subject(
+        config=project.config,
+        today=today,
+        issue=loaded.issue,
+        source=loaded.text,
+        html=html,
+        text=text,
+        message=message.content,
+        edition=compiled.edition,
+        templates=_template_texts(project),
+        images={
+            image.src: ImageFacts(image.media_type, len(image.content), image.width, image.height)
+            for image in compiled.images
+        },
+        past=tuple(article for article in past_articles(project, without=slug) if article.slug < slug),
+    )
+
+
+def check_message(content: bytes, config: Config | None, *, today: dt.date) -> Report:
+    """Check the bytes of a message, ours or foreign, by those checks that need no issue."""
+    reading = read_message(content)
+    subject = Subject(
+        config=config or Config(newsletter=NewsletterSection(title="", from_="")),
+        today=today,
+        html=reading.html.text if reading.html else "",
+        text=reading.text.text if reading.text else "",
+        message=content,
+    )
+    return run_checks(subject, ALL_CHECKS)
+
+
+def read_message_file(path: Path) -> bytes:
+    """Return the bytes of a message's file; raise InputError where it cannot be read, or is far too large."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MESSAGE_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > MESSAGE_LIMIT:
+        raise InputError(f"{path}: has more than {MESSAGE_LIMIT:,} bytes; is this a message?")
+    return content
+
+
+def refuse_unknown_settings(project: Project) -> None:
+    """Raise ConfigError where ``[checks]`` names a check or a limit that there is not."""
+    if problems := list(unknown_settings(MANUAL_CHECKS, project.config.checks)):
+        raise ConfigError("\n".join(f"{project.root / CONFIG_NAME}: {problem}" for problem in problems))
+
+
+def refuse_errors(report: Report, slug: str) -> None:
+    """Raise NotAllowedError with every error of a report, each in a line: what such an issue may not pass."""
+    if errors := report.errors:
+        lines = [str(finding.as_problem()) for finding in errors]
+        count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
+        way = f"correct what 'newsletter check {slug}' shows, or waive it with the reason"
+        raise NotAllowedError("\n".join([*lines, f"{slug}: not approved: {count}; {way}"]))
+
+
+def broken_report(error: ProblemsError) -> Report:
+    """Return the report on an issue that cannot be read or compiled."""
+    what = "template" if isinstance(error, TemplateError) else "issue"
+    found = (
+        Finding(
+            check=BROKEN,
+            severity=Severity.ERROR,
+            message=problem.message,
+            why=f"The {what} cannot be used as it stands.",
+            fix=problem.hint,
+            place=problem.place,
+        )
+        for problem in error.problems
+    )
+    return Report(findings=tuple(found), checks=(BROKEN,))
+
+
+def _template_texts(project: Project) -> dict[str, str]:
+    return {
+        shown_path(project, path): path.read_text(encoding="utf-8", errors="replace")
+        for name, path in effective_templates(project).items()
+        if name.startswith("email/")
+    }

@@ -1,0 +1,258 @@
+"""Check the links of an issue: what cannot work, what tracks, what misleads, and, where they were asked, what answers.
+
+Pure. Asking is ``linklook``'s; the answers stand in ``Subject.answers``.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from newsletter.checks.finding import Check, Found, Need, Severity
+from newsletter.checks.subject import Link, Subject
+from newsletter.checks.words import GENERIC_WORDS, SHORTENERS
+from newsletter.weburls import counts_readers, url_key
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_ALLOWED = frozenset(("http", "https", "mailto"))
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+([/?#].*)?")
+_SHOWN_ADDRESS = re.compile(
+    r"(?:https?://)?((?:[a-z0-9-]+\.)+(?:[a-z]{2,}|xn--[a-z0-9-]+))(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
+)
+_FILE_ENDINGS = frozenset("md py js ts rs go txt toml json yaml yml sh css html htm pdf c h cc hs rb java net".split())
+"""What looks like a top-level domain behind a dot, and is more often the name of a file or a library."""
+_NOT_WORDS = re.compile(r"[\W_]+")
+
+
+def _web_links(subject: Subject) -> Iterator[tuple[Link, str]]:
+    for link in subject.links:
+        if link.target and re.match(r"https?://", link.target, re.IGNORECASE):
+            yield link, link.target
+
+
+def _shown(text: str, most: int = 70) -> str:
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= most else f"{flat[:most]}…")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What cannot work
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _scheme(subject: Subject) -> Iterator[Found]:
+    for link in subject.links:
+        found = _SCHEME.match(link.target or "")
+        if link.target is None:
+            yield Found(f"the link on {_shown(link.words)} has an address that mail cannot have", link.place)
+        elif found and found[1].lower() not in _ALLOWED and not re.match(r"[\w.-]+:\d", link.target):
+            yield Found(f"the link {_shown(link.target)} begins with {found[1]}:", link.place)
+
+
+def _empty(subject: Subject) -> Iterator[Found]:
+    for link in subject.links:
+        target = (link.target or "").strip()
+        if link.target is not None and not target:
+            yield Found(f"the link on {_shown(link.words)} has no address", link.place)
+        elif target.startswith("#"):
+            yield Found(f"the link on {_shown(link.words)} leads to {_shown(target)}, a place in the page", link.place)
+        elif target and not link.words.strip():
+            yield Found(f"the link to {_shown(target)} has no words", link.place, "write what it leads to: [words](…)")
+        elif re.fullmatch(r"(?:https?|mailto):/*", target, re.IGNORECASE):
+            yield Found(f"the link {_shown(target)} names no site", link.place)
+
+
+def _relative(subject: Subject) -> Iterator[Found]:
+    for link in subject.links:
+        target = (link.target or "").strip()
+        has_scheme = _SCHEME.match(target) and not re.match(r"[\w.-]+:\d", target)
+        if not target or target.startswith("#") or has_scheme:
+            continue
+        fix = f"write https://{target}" if _HOST.fullmatch(target) else ""
+        yield Found(f"the link {_shown(target)} leads nowhere from a mail", link.place, fix)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What tracks, and what comes twice
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _tracking(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        if names := counts_readers(target):
+            listed = ", ".join(dict.fromkeys(names))
+            yield Found(f"the link {_shown(target)} carries {listed}", link.place)
+
+
+def _shortener(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        host = _host_of(target)
+        if host.removeprefix("www.") in SHORTENERS:
+            yield Found(f"the link {_shown(target)} hides where it leads behind {host}", link.place)
+
+
+def _duplicate(subject: Subject) -> Iterator[Found]:
+    first: dict[str, Link] = {}
+    for link, target in _web_links(subject):
+        key = _page_key(target)
+        known = first.setdefault(key, link) if key else link
+        both_articles = known.article is not None and link.article is not None
+        if known is link or both_articles or _same_sentence(known, link):
+            continue
+        yield Found(f"the link {_shown(target)} stands in line {known.place.line} already", link.place)
+
+
+def _page_key(target: str) -> str:
+    """Return the key of a page with the place in it, which two links may lead to; ``""`` for a site's front page."""
+    key = url_key(target)
+    fragment = urlsplit(target).fragment
+    return f"{key}#{fragment}" if "/" in key or "?" in key else ""
+
+
+def _same_sentence(one: Link, other: Link) -> bool:
+    """Tell whether two links are one that markup broke in two, as around an image."""
+    return one.place.line == other.place.line and abs(one.place.column - other.place.column) <= 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the words say
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _generic(subject: Subject) -> Iterator[Found]:
+    for link in subject.links:
+        words = _NOT_WORDS.sub(" ", link.words).strip().casefold()
+        if words in GENERIC_WORDS and link.target:
+            yield Found(f"the link to {_shown(link.target)} reads {_shown(link.words)}", link.place)
+
+
+def _misleading(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        shown = _SHOWN_ADDRESS.fullmatch(link.words.strip().rstrip(".,;:…"))
+        if shown is None or (shown[1].rpartition(".")[2].lower() in _FILE_ENDINGS and "/" not in link.words):
+            continue
+        said, real = _site_of(shown[1].lower()), _site_of(_host_of(target))
+        if real and said != real and not real.endswith(f".{said}") and not said.endswith(f".{real}"):
+            yield Found(f"the link reads {_shown(link.words)} and leads to {real}", link.place)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _site_of(host: str) -> str:
+    return re.sub(r"^(?:www\d?|m|amp)\.", "", host.rstrip("."))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What answers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _gone(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        answer = (subject.answers or {}).get(target)
+        if answer and answer.status in (404, 410):
+            yield Found(f"the link {_shown(target)} {answer.words}", link.place)
+
+
+def _unreachable(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        answer = (subject.answers or {}).get(target)
+        if answer and answer.words and answer.status not in (404, 410):
+            yield Found(f"the link {_shown(target)} {answer.words}", link.place)
+
+
+def _insecure(subject: Subject) -> Iterator[Found]:
+    for link, target in _web_links(subject):
+        answer = (subject.answers or {}).get(target)
+        if answer and answer.https:
+            yield Found(f"the link {_shown(target)} works with https: as well", link.place, f"write https{target[4:]}")
+
+
+_ONLINE = frozenset({Need.ISSUE, Need.ONLINE})
+
+CHECKS = (
+    Check(
+        id="links.scheme",
+        severity=Severity.ERROR,
+        why="Mail programs open http, https and mailto; any other link does nothing, or is taken for an attack.",
+        fix="write an address with https:// or mailto:",
+        run=_scheme,
+    ),
+    Check(
+        id="links.empty",
+        severity=Severity.ERROR,
+        why="A link without an address or without words, or to a place in the page, does nothing in a mail.",
+        fix="write the whole address, or take the link out",
+        run=_empty,
+    ),
+    Check(
+        id="links.relative",
+        severity=Severity.ERROR,
+        why="A mail lies on no site, so an address without one leads nowhere.",
+        fix="write the whole address, with https://",
+        run=_relative,
+    ),
+    Check(
+        id="links.tracking",
+        severity=Severity.WARNING,
+        why="Parameters such as utm_source say of your readers that they came from somebody else's mailing.",
+        fix="take the parameters out of the address",
+        run=_tracking,
+    ),
+    Check(
+        id="links.shortener",
+        severity=Severity.WARNING,
+        why="Spam filters distrust shortened addresses, readers cannot see where they lead, and they die early.",
+        fix="write the address that it leads to",
+        run=_shortener,
+    ),
+    Check(
+        id="links.duplicate",
+        severity=Severity.WARNING,
+        why="The same link twice is more often a copied line than a purpose.",
+        fix="write the other address, or take one of the two out",
+        run=_duplicate,
+    ),
+    Check(
+        id="links.generic-text",
+        severity=Severity.WARNING,
+        why="Screen readers list links by their words, and 'click here' says nothing there (WCAG 2.2, 2.4.4).",
+        fix="let the words say what the link leads to",
+        run=_generic,
+    ),
+    Check(
+        id="links.misleading-text",
+        severity=Severity.ERROR,
+        why="Words that show another address than the link's own are the mark of phishing; mail programs warn of it.",
+        fix="write words instead of the address, or the address that it leads to",
+        run=_misleading,
+    ),
+    Check(
+        id="links.gone",
+        severity=Severity.ERROR,
+        why="Readers who follow the link find nothing.",
+        fix="write the address where it is now",
+        run=_gone,
+        needs=_ONLINE,
+    ),
+    Check(
+        id="links.unreachable",
+        severity=Severity.WARNING,
+        why="Readers may find nothing there either; it may as well be that the site turns programs away.",
+        fix="open it in a browser; where it works there, waive this",
+        run=_unreachable,
+        needs=_ONLINE,
+    ),
+    Check(
+        id="links.insecure",
+        severity=Severity.WARNING,
+        why="An http: link can be read and changed on its way, and browsers warn of it.",
+        fix="write the address with https:",
+        run=_insecure,
+        needs=_ONLINE,
+    ),
+)

@@ -1,0 +1,85 @@
+"""Write the manual of all checks, ``docs/checks.md``, from the checks themselves; pure."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from newsletter.checks.finding import Check, Need
+
+_PREFACE = """\
+# Checks
+
+`newsletter check SLUG` looks at an issue and at the mail that it becomes, and says what should not go out as it is:
+each finding with its place in the issue file or the template, and with what to do. `newsletter check FILE.md` takes a
+file, `newsletter check MESSAGE.eml` the bytes of any message. An *error* blocks `newsletter approve`, and with it the
+send; a *warning* does not. The exit code is 1 where there is an error, else 0.
+
+- `--online` asks the links as well: a few at a time, one of each site, and answers are kept for a day.
+- `--since COMMIT` shows only what the issue file of that commit did not have yet.
+- `--format text`, `json` (or `--json`), `sarif` (SARIF 2.1.0) and `github` (annotations in GitHub Actions).
+- `--list` prints every check, as `newsletter.toml` has it.
+
+In `newsletter.toml`, checks can be turned off, made more or less severe, and measured by other limits:
+
+```toml
+[checks]
+off = ["links.tracking"]
+severity = {"links.generic-text" = "error"}
+limits = {subject_max = 70}
+names = ["WeChat", "L’Oréal"]
+```
+
+A finding can be waived in the issue, with the reason, which whoever approves it is shown. In braces it holds for that
+article or section, in the front matter for the whole issue:
+
+```markdown
+### [The partner's offer](https://example.com/?utm_source=us "Partner") {waive=links.tracking reason="they count us"}
+```
+
+```yaml
+waive:
+  links.tracking: the partner counts readers
+```
+
+This page is made from the checks: `python docs/checks.py` writes it.
+"""
+_GROUPS = {
+    "issue": "Whether there is anything to check.",
+    "size": "How large the mail is, and what of it costs most.",
+    "links": "Where links lead, and what they say.",
+    "images": "What pictures say to those who do not see them, and whether mail programs show them well.",
+    "text": "What stands there that nobody meant to print.",
+    "editorial": "What makes an issue one: its lead, its sources, its memory.",
+    "clients": "What mail programs make of the HTML and the style sheets.",
+    "accessibility": "Whether everybody can read it.",
+    "message": "What the bytes of a message must be.",
+    "spam": "What a spam filter says.",
+    "waivers": "Whether waivers mean anything.",
+}
+
+
+def write_manual(checks: Sequence[Check]) -> str:
+    """Return the manual as Markdown."""
+    pieces = [_PREFACE]
+    for group, members in groupby(checks, key=lambda check: check.group):
+        pieces.append(f"\n## {group}\n\n{_GROUPS[group]}\n")
+        pieces.extend(_entry(check) for check in members)
+    return "".join(pieces)
+
+
+def _entry(check: Check) -> str:
+    facts = [f"*{check.severity}*", *_facts(check)]
+    return f"\n### `{check.id}`\n\n{'; '.join(facts)}. {check.why} Fix: {_sentence(check.fix)}\n"
+
+
+def _facts(check: Check) -> Iterator[str]:
+    if Need.ONLINE in check.needs:
+        yield "with `--online`"
+    if Need.SPAM in check.needs:
+        yield "where a filter is installed"
+    if Need.ISSUE not in check.needs:
+        yield "messages too"
+    yield from (f"limit `{name}` = {number:g}" for name, number in check.limits.items())
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", "?", "!")) else f"{words}."

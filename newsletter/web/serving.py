@@ -1,15 +1,13 @@
-"""Serve the pages: listen, answer in threads, post letters beside it, and end in order when told to.
+"""Serve the pages: put a server together from the configuration, and post letters beside it.
 
-A server's loop, its signals and what it is put together from stand here; what a page does stands in its own module.
+Its loop is ``listening``'s; what a page does stands in its own module.
 """
 
 import datetime as dt
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from newsletter.catalogs import Catalog, load_catalog
@@ -25,12 +23,10 @@ from newsletter.store import Store
 from newsletter.tokens import Keys
 from newsletter.web import Desk, Hook, make_app
 from newsletter.web.guard import HOOK_MAX
+from newsletter.web.listening import Server
 
 if TYPE_CHECKING:
     from flask import Flask
-
-_IDLE_S = 60
-_SHUTDOWN_S = 10.0
 
 
 class Words:
@@ -112,73 +108,6 @@ def wsgi_app(desk: Desk) -> Callable[..., Iterable[bytes]]:
     return app
 
 
-class Server:
-    """Listen at an address with some threads; ``port`` is the one that was taken where 0 was asked for."""
-
-    def __init__(self, desk: Desk, host: str, port: int, threads: int) -> None:
-        """Listen; raise ConfigError where that address cannot be had."""
-        from waitress.server import create_server
-
-        self._map: dict[int, Any] = {}
-        try:
-            self._server: Any = create_server(
-                wsgi_app(desk),
-                map=self._map,
-                host=host,
-                port=port,
-                threads=threads,
-                ident="",
-                url_prefix=urlsplit(desk.identity.url).path,
-                max_request_body_size=HOOK_MAX,
-                max_request_header_size=32 * 1024,
-                channel_timeout=_IDLE_S,
-                connection_limit=1000,
-                # ProxyFix reads these headers, and only where proxies are configured.
-                clear_untrusted_proxy_headers=not desk.web.proxies,
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigError(f"[web] host, port: cannot listen at {host}:{port}: {reason}; choose another") from None
-        listening = getattr(self._server, "effective_listen", None) or [(host, self._server.effective_port)]
-        self.host, self.port = host, int(listening[0][1])
-
-    def run(self, stop: threading.Event) -> None:
-        """Answer requests until ``stop`` is set, then those that were begun, for ten seconds at the most."""
-        while not stop.is_set():
-            self._turn(0.5)
-        self._stop_listening()
-        end = time.monotonic() + _SHUTDOWN_S
-        while self._is_busy() and time.monotonic() < end:
-            self._turn(0.05)
-        self._server.task_dispatcher.shutdown()
-        self.close()
-
-    def close(self) -> None:
-        """Close every socket."""
-        from waitress import wasyncore
-
-        wasyncore.close_all(self._map)
-
-    def _turn(self, timeout_s: float) -> None:
-        from waitress import wasyncore
-
-        wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
-
-    def _stop_listening(self) -> None:
-        from waitress import wasyncore
-        from waitress.server import BaseWSGIServer
-
-        for each in [one for one in self._map.values() if isinstance(one, BaseWSGIServer)]:
-            wasyncore.dispatcher.close(each)
-
-    def _is_busy(self) -> bool:
-        """Tell whether a request was begun that is not answered to its end."""
-        from waitress.channel import HTTPChannel
-
-        channels = [each for each in self._map.values() if isinstance(each, HTTPChannel)]
-        return any(each.requests or each.request or each.total_outbufs_len for each in channels)
-
-
 @contextmanager
 def open_server(office: PostOffice, desk: Desk, host: str, port: int, threads: int) -> Iterator[Server]:
     """Listen, and post letters beside it as long as the block lasts; ``Server.run`` answers requests.
@@ -186,7 +115,20 @@ def open_server(office: PostOffice, desk: Desk, host: str, port: int, threads: i
     Raises ConfigError where the address cannot be had.
     """
     postman = Postman(desk.store, office)
-    server = Server(replace(desk, ring=postman.ring), host, port, threads)
+    rung = replace(desk, ring=postman.ring)
+    try:
+        server = Server(
+            wsgi_app(rung),
+            host,
+            port,
+            threads,
+            url_prefix=urlsplit(desk.identity.url).path,
+            max_request_body_size=HOOK_MAX,
+            # ProxyFix reads these headers, and only where proxies are configured.
+            clear_untrusted_proxy_headers=not desk.web.proxies,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"[web] host, port: {error}") from None
     try:
         with postman:
             yield server

@@ -4,13 +4,13 @@ Nothing of the compiler is imported in this process. What is frozen is planned a
 """
 
 import datetime as dt
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newsletter.childprocess import child_environment
 from newsletter.config import Project
 from newsletter.errors import ConfigError, InputError, NewsletterError, NotAllowedError
 from newsletter.frontmatter import without_approval
@@ -70,12 +70,6 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool, variants:
         if child.returncode:
             raise _child_error(path, child)
         return _read_frozen(json.loads(child.stdout), Path(folder) / path.stem / "edition.json")
-
-
-def child_environment() -> dict[str, str]:
-    """Return the child's environment: it finds this package wherever it is, and speaks UTF-8."""
-    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTHONIOENCODING": "utf-8"}
 
 
 def _child_error(path: Path, child: "subprocess.CompletedProcess[str]") -> NewsletterError:

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from newsletter.childprocess import child_environment
 from newsletter.config import CONFIG_NAME, Project
 from newsletter.errors import StoreError
-from newsletter.freezer import child_environment
 from newsletter.store import Store
 
 LOOK_S = 5.0

@@ -21,7 +21,7 @@ from newsletter.issue import issue_warnings
 from newsletter.message import browser_url, prepare_message
 from newsletter.model import Edition, Issue, Message, Recipient, Resource, part_of
 from newsletter.plaintext import TextFrame, render_text
-from newsletter.render import ResolvedImage, render_html
+from newsletter.render import Renderer, ResolvedImage
 from newsletter.sources import LoadedIssue, LocalImage, load_images, load_issue, source_digest
 from newsletter.tokens import SAMPLE_KEYS
 from newsletter.variants import NO_TOPICS, VARIANTS_MAX, WHOLE, cut_issue
@@ -33,6 +33,7 @@ __all__ = [
     "build_issue",
     "compile_issue",
     "load_issue",
+    "mail_urls",
     "message_parts",
     "refuse_unsendable",
     "sample_message",
@@ -68,20 +69,21 @@ class Compiled:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def compile_issue(project: Project, loaded: LoadedIssue, variant: str = WHOLE) -> Compiled:
+def compile_issue(
+    project: Project, loaded: LoadedIssue, variant: str = WHOLE, renderer: Renderer | None = None
+) -> Compiled:
     """Compile an issue into its edition, or into that of one variant (``variants``).
 
-    Equal input gives equal bytes, on any machine. Raises IssueError for images that cannot be used, TemplateError for
-    a theme that does not render, ConfigError for a sender that cannot be one.
+    Equal input gives equal bytes, on any machine. ``renderer`` is one that was kept, of this project. Raises IssueError
+    for images that cannot be used, TemplateError for a theme that does not render, ConfigError for a sender that cannot
+    be one.
     """
     issue = cut_issue(loaded.issue, variant)
-    newsletter = project.config.newsletter
-    identity = identity_of(newsletter)
-    language = issue.lang or newsletter.language
+    language = issue.lang or project.config.newsletter.language
     images = load_images(project, replace(loaded, issue=issue))
-    urls = _image_urls(images, browser_url(identity, issue.slug) if newsletter.images == "hosted" else "", identity)
+    urls = mail_urls(project, issue.slug, images)
     resolved = {image.src: ResolvedImage(urls[image.src], image.width, image.height) for image in images}
-    rendered = render_html(issue, project, images=resolved)
+    rendered = (renderer or Renderer(project)).render(issue, resolved)
     catalog = load_catalog(language)
     edition = Edition(
         issue=issue.slug,
@@ -119,6 +121,13 @@ def _text_frame(project: Project, issue: Issue, catalog: Catalog) -> TextFrame:
     )
 
 
+def mail_urls(project: Project, slug: str, images: Sequence[LocalImage]) -> dict[str, str]:
+    """Return what the mail of an issue says for each of its images, as the issue names it."""
+    newsletter = project.config.newsletter
+    identity = identity_of(newsletter)
+    return _image_urls(images, browser_url(identity, slug) if newsletter.images == "hosted" else "", identity)
+
+
 def _image_urls(images: Sequence[LocalImage], page: str, identity: SenderIdentity) -> dict[str, str]:
     """Return what the mail says for each image as written: below the issue's page, or with the message (RFC 2392)."""
     if page:
@@ -141,11 +150,13 @@ def _resources(images: Sequence[LocalImage], urls: Mapping[str, str]) -> tuple[R
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def sample_message(project: Project, issue: Issue, edition: Edition) -> Message:
-    """Return the message of ``edition`` for the sample recipient: signed with a fixed key, dated by the issue."""
+def sample_message(
+    project: Project, issue: Issue, edition: Edition, recipient: Recipient = SAMPLE_RECIPIENT
+) -> Message:
+    """Return the message of ``edition`` for a recipient: signed with a fixed key, dated by the issue, never sent."""
     date = issue.send_at or dt.datetime.combine(issue.date, dt.time(), project.zone)
     prepared = prepare_message(edition, identity_of(project.config.newsletter), SAMPLE_KEYS, date=date)
-    return prepared.personalise(SAMPLE_RECIPIENT)
+    return prepared.personalise(recipient)
 
 
 def message_parts(message: Message) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Fixtures that every test may use; ``pytest --rewrite-goldens`` writes the golden files anew instead of comparing."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,3 +51,19 @@ def postfix(shared_postfix: Any) -> Any:
     """Return a real Postfix without any mail (``postfix_server``); the module of the test is marked ``ON_POSTFIX``."""
     shared_postfix.empty()
     return shared_postfix
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Run Debian's Chromium, which CI installs; without one its tests skip and say so."""
+    path = os.environ.get("CHROME") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        if os.environ.get("REQUIRE_REAL_PARTS") or os.environ.get("CI") == "true":
+            pytest.fail("no chromium: apt-get install chromium")
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()

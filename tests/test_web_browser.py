@@ -6,10 +6,7 @@ Debian's chromium is used, which CI installs; without one these tests skip and s
 import datetime as dt
 import email
 import email.policy
-import os
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
 from newsroom import CONFIG, Newsroom
@@ -19,24 +16,11 @@ from webfront import path_of, served, wait_for
 from newsletter.store import open_store
 from newsletter.tokens import Purpose, Token, expiry_hour, parse_keys, sign
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
 pytestmark = pytest.mark.xdist_group("chromium")
 TOPICS = '{retail = "Shops", beauty = "Beauty"}'
 LISTS = '{newsletter = "Every week", monthly = "The best of the month"}'
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    path = os.environ.get("CHROME") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not path:
-        if os.environ.get("REQUIRE_REAL_PARTS") or os.environ.get("CI") == "true":
-            pytest.fail("no chromium: apt-get install chromium")
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ COMMANDS = {
     "digest": "Make, approve and send the issue that fills itself.",
     "check": "Say what should not go out as it is, where it stands, and what to do.",
     "build": "Compile an issue to HTML, text and a message.",
+    "preview": "Show an issue as its mail, on a page that follows each save.",
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "hold": "Stop a send that waits or is under way.",

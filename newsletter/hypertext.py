@@ -5,7 +5,9 @@ applied: only what an element's own attributes say counts as hiding. Conditional
 are searched for active tags. Not here: any judgement of what was found (``body_rules``).
 """
 
+import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -158,13 +160,14 @@ class _Reader(HTMLParser):
                     self.found.active.append(f"{name}={value[:40]!r} of <{tag}>")
 
 
-def _declarations(style: str) -> dict[str, str]:
+@functools.lru_cache(maxsize=1024)
+def _declarations(style: str) -> Mapping[str, str]:
     """Return the declarations of a style attribute, names and values in lower case without ``!important``."""
     pairs = (declaration.partition(":") for declaration in style.lower().split(";"))
     return {name.strip(): value.replace("!important", "").strip() for name, _, value in pairs if value}
 
 
-def _hides(style: dict[str, str]) -> bool:
+def _hides(style: Mapping[str, str]) -> bool:
     """Tell whether these declarations hide an element's text from who reads the mail."""
     return (
         style.get("display") == "none"

@@ -85,6 +85,17 @@ def read_message(content: bytes) -> Reading:
     return Reading(content, fields, bad_lines, *structure)
 
 
+def any_html(content: bytes) -> str:
+    """Return the first text/html part of a message, wherever it stands, decoded as well as can be; "" without one."""
+    for part in email.message_from_bytes(content).walk():
+        if part.get_content_type() == "text/html" and isinstance(payload := part.get_payload(decode=True), bytes):
+            try:
+                return payload.decode(str(part.get_content_charset("utf-8")), "replace")
+            except LookupError:
+                return payload.decode("utf-8", "replace")
+    return ""
+
+
 def _fields(head: bytes) -> tuple[tuple[tuple[str, bytes], ...], tuple[bytes, ...]]:
     """Return the fields of a header, and the lines that are none."""
     fields: list[tuple[str, bytes]] = []

@@ -17,6 +17,7 @@ from newsletter.checks import (
     LinkAnswer,
     Report,
     Severity,
+    SpamVerdict,
     Subject,
     run_checks,
     unknown_settings,
@@ -26,7 +27,7 @@ from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project
 from newsletter.errors import ConfigError, InputError, NotAllowedError, ProblemsError, TemplateError
 from newsletter.model import Message
 from newsletter.pool import past_articles
-from newsletter.reading import read_message
+from newsletter.reading import any_html, read_message
 from newsletter.sources import LoadedIssue, effective_templates, shown_path
 
 BROKEN = "issue.broken"
@@ -47,12 +48,17 @@ class Checked:
 
 Ask = Callable[[Sequence[str]], Mapping[str, LinkAnswer]]
 """What asks the given addresses, and returns the answers that it got."""
+AskSpam = Callable[[bytes], Sequence[SpamVerdict]]
+"""What asks spam filters about a message, and returns the verdicts that it got."""
 
 
-def check_issue(project: Project, path: Path, *, today: dt.date, ask: Ask | None = None) -> Checked:
+def check_issue(
+    project: Project, path: Path, *, today: dt.date, ask: Ask | None = None, ask_spam: AskSpam | None = None
+) -> Checked:
     """Read, compile and check the issue at ``path``; ``ask`` is what asks its links, None leaves them alone.
 
-    Raises ConfigError for settings that name no check, InputError where there is nothing to read.
+    ``ask_spam`` is what asks spam filters. Raises ConfigError for settings that name no check, InputError where there
+    is nothing to read.
     """
     refuse_unknown_settings(project)
     try:
@@ -63,11 +69,17 @@ def check_issue(project: Project, path: Path, *, today: dt.date, ask: Ask | None
         compiled = compile_issue(project, loaded)
     except ProblemsError as error:
         return Checked(broken_report(error), loaded)
-    return check_compiled(project, loaded, compiled, today=today, ask=ask)
+    return check_compiled(project, loaded, compiled, today=today, ask=ask, ask_spam=ask_spam)
 
 
 def check_compiled(
-    project: Project, loaded: LoadedIssue, compiled: Compiled, *, today: dt.date, ask: Ask | None = None
+    project: Project,
+    loaded: LoadedIssue,
+    compiled: Compiled,
+    *,
+    today: dt.date,
+    ask: Ask | None = None,
+    ask_spam: AskSpam | None = None,
 ) -> Checked:
     """Check an issue that was compiled already."""
     message = sample_message(project, loaded.issue, compiled.edition)
@@ -75,6 +87,8 @@ def check_compiled(
     if ask:
         targets = (link.target or "" for link in subject.links)
         subject = replace(subject, answers=ask([url for url in dict.fromkeys(targets) if url.startswith("http")]))
+    if ask_spam:
+        subject = replace(subject, spam_verdicts=ask_spam(message.content))
     return Checked(run_checks(subject, ALL_CHECKS), loaded, compiled, message)
 
 
@@ -102,15 +116,16 @@ def subject_of(
     )
 
 
-def check_message(content: bytes, config: Config | None, *, today: dt.date) -> Report:
+def check_message(content: bytes, config: Config | None, *, today: dt.date, ask_spam: AskSpam | None = None) -> Report:
     """Check the bytes of a message, ours or foreign, by those checks that need no issue."""
     reading = read_message(content)
     subject = Subject(
         config=config or Config(newsletter=NewsletterSection(title="", from_="")),
         today=today,
-        html=reading.html.text if reading.html else "",
+        html=reading.html.text if reading.html else any_html(content),
         text=reading.text.text if reading.text else "",
         message=content,
+        spam_verdicts=ask_spam(content) if ask_spam else (),
     )
     return run_checks(subject, ALL_CHECKS)
 

@@ -5,10 +5,11 @@ A check looks at a ``Subject`` and yields what it ``Found``; ``run_checks`` make
 write its function and its row in the file of its group; ``ALL_CHECKS`` lists the groups.
 """
 
-from newsletter.checks import links
+from newsletter.checks import accessibility, clients, links, message, size, spam
 from newsletter.checks.finding import Check, Finding, Found, Need, Report, Severity
 from newsletter.checks.running import WAIVER_CHECKS, limits_of, run_checks, severities_of, unknown_settings
 from newsletter.checks.subject import ImageFacts, Link, LinkAnswer, Picture, Prose, Subject
+from newsletter.checks.verdicts import SpamRule, SpamVerdict
 
 __all__ = [
     "ALL_CHECKS",
@@ -24,6 +25,8 @@ __all__ = [
     "Prose",
     "Report",
     "Severity",
+    "SpamRule",
+    "SpamVerdict",
     "Subject",
     "limits_of",
     "run_checks",
@@ -31,7 +34,14 @@ __all__ = [
     "unknown_settings",
 ]
 
-ALL_CHECKS: tuple[Check, ...] = (*links.CHECKS,)
+ALL_CHECKS: tuple[Check, ...] = (
+    *size.CHECKS,
+    *links.CHECKS,
+    *clients.CHECKS,
+    *accessibility.CHECKS,
+    *message.CHECKS,
+    *spam.CHECKS,
+)
 """Every check that looks at a subject, in the order in which documents list them."""
 MANUAL_CHECKS: tuple[Check, ...] = (*ALL_CHECKS, *WAIVER_CHECKS)
 """Every check there is: those of the waivers are run with any others."""

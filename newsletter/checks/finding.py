@@ -23,7 +23,8 @@ class Need(enum.Enum):
     """Name what a check looks at; one whose needs are not there is not run."""
 
     ISSUE = "the issue file"
-    MAIL = "the message, its HTML and its text"
+    MAIL = "the message"
+    HTML = "the HTML part"
     ONLINE = "what the links answer"
     SPAM = "a spam filter that is installed"
 

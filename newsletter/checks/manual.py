@@ -14,6 +14,8 @@ file, `newsletter check MESSAGE.eml` the bytes of any message. An *error* blocks
 send; a *warning* does not. The exit code is 1 where there is an error, else 0.
 
 - `--online` asks the links as well: a few at a time, one of each site, and answers are kept for a day.
+- `--spam` asks SpamAssassin even where its daemon does not run, which takes seconds. Daemons, rspamd's and
+  SpamAssassin's, are asked wherever they answer; where nothing is installed, nothing is said.
 - `--since COMMIT` shows only what the issue file of that commit did not have yet.
 - `--format text`, `json` (or `--json`), `sarif` (SARIF 2.1.0) and `github` (annotations in GitHub Actions).
 - `--list` prints every check, as `newsletter.toml` has it.

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from newsletter.checks.clientsupport import known_clients
 from newsletter.checks.finding import Check, Finding, Found, Need, Report, Severity
 from newsletter.checks.subject import Subject
 from newsletter.checksettings import ChecksSection
@@ -56,13 +57,15 @@ def limits_of(checks: Sequence[Check], settings: ChecksSection) -> dict[str, flo
 
 
 def unknown_settings(checks: Sequence[Check], settings: ChecksSection) -> Iterator[str]:
-    """Yield what of ``[checks]`` names no check and no limit, in words that say what there is."""
+    """Yield what of ``[checks]`` names no check, no limit and no mail client, in words that say what there is."""
     ids = [check.id for check in checks]
+    clients = known_clients()
     limits = [name for check in checks for name in check.limits]
     for key, names, known, what in (
         ("off", settings.off, ids, "check"),
         ("severity", settings.severity, ids, "check"),
         ("limits", settings.limits, limits, "limit"),
+        ("clients", settings.clients, clients, "mail client"),
     ):
         for name in names:
             if name not in known:

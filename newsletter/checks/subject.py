@@ -10,10 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from newsletter.checks.cascade import Shown, shown_texts
+from newsletter.checks.clientfeatures import Use, used_features
 from newsletter.checks.finding import Need
+from newsletter.checks.stylesheets import StyleSheet, parse_sheet
+from newsletter.checks.verdicts import SpamVerdict
 from newsletter.cleanhtml import ATTRIBUTE, IMG_TAG, link_texts, prose_of
 from newsletter.config import Config
 from newsletter.errors import Place
@@ -119,7 +123,7 @@ class Subject:
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
     past: Sequence[PastArticle] = ()
     answers: Mapping[str, LinkAnswer] | None = None
-    spam_filters: Sequence[Any] = ()
+    spam_verdicts: Sequence[SpamVerdict] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -128,8 +132,9 @@ class Subject:
         found = {
             Need.ISSUE: self.issue is not None,
             Need.MAIL: bool(self.message),
+            Need.HTML: bool(self.html),
             Need.ONLINE: self.answers is not None,
-            Need.SPAM: bool(self.spam_filters),
+            Need.SPAM: bool(self.spam_verdicts),
         }
         return frozenset(need for need, is_met in found.items() if is_met)
 
@@ -162,9 +167,25 @@ class Subject:
         return html.document_fromstring(self.html.encode() or b"<p></p>", parser=html.HTMLParser(encoding="utf-8"))
 
     @cached_property
+    def sheets(self) -> tuple[StyleSheet, ...]:
+        """Return the style sheets that stand in the HTML part, in order."""
+        return tuple(parse_sheet(style.text or "", style.get("media", "")) for style in self.tree.iter("style"))
+
+    @cached_property
+    def shown(self) -> tuple[Shown, ...]:
+        """Return the texts that the HTML part shows, with how they look in light and in dark mode, and on a phone."""
+        return tuple(shown_texts(self.tree, [rule for sheet in self.sheets for rule in sheet.rules]))
+
+    @cached_property
+    def features(self) -> tuple[Use, ...]:
+        """Return the features of HTML and CSS that the HTML part uses."""
+        return used_features(self.tree, self.sheets)
+
+    @cached_property
     def reading(self) -> Reading:
-        """Return the message taken apart."""
-        return read_message(self.message)
+        """Return the message taken apart; one saved with the line ends of this machine as if it had those of mail."""
+        content = self.message
+        return read_message(content if b"\r\n" in content else content.replace(b"\n", b"\r\n"))
 
     # -----------------------------------------------------------------------------------------------------------------
     # The issue

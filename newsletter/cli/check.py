@@ -1,5 +1,6 @@
 """``newsletter check``: say what of an issue or a message should not go out as it is, why, and what to do."""
 
+import functools
 import shutil
 import sys
 import textwrap
@@ -22,15 +23,18 @@ _LINE_MAX = 110
 
 @click.command("check")
 @click.argument("what", metavar="ISSUE|FILE.md|MESSAGE.eml")
+@click.option(
+    "--spam", "slow_spam", is_flag=True, help="Ask SpamAssassin even without its daemon, which takes seconds."
+)
 @json_option
 @click.pass_obj
-def command(app: App, what: str, as_json: bool) -> int:
+def command(app: App, what: str, slow_spam: bool, as_json: bool) -> int:
     """Check ISSUE, a file or a message, and say what should not go out as it is, and what to do.
 
     An error blocks 'newsletter approve', a warning does not. The exit code is 1 where there is an error, else 0.
     """
     started = time.perf_counter()
-    report = _checked(app, what)
+    report = _checked(app, what, slow_spam=slow_spam)
     if as_json:
         echo_json({"what": what, **report.as_json()})
     else:
@@ -40,18 +44,20 @@ def command(app: App, what: str, as_json: bool) -> int:
     return FINDINGS if report.errors else DONE
 
 
-def _checked(app: App, what: str) -> "Report":
+def _checked(app: App, what: str, *, slow_spam: bool) -> "Report":
     from newsletter.checker import check_issue, check_message, read_message_file
     from newsletter.config import CONFIG_NAME, find_issue
+    from newsletter.spamfilters import ask_spam_filters
 
+    ask_spam = functools.partial(ask_spam_filters, slow=slow_spam)
     today = utc_now().date()
     if what.endswith(".eml"):
         content = read_message_file(Path(what))
         config = app.project().config if (app.root / CONFIG_NAME).is_file() else None
-        return check_message(content, config, today=today)
+        return check_message(content, config, today=today, ask_spam=ask_spam)
     project = app.project()
     today = utc_now().astimezone(project.zone).date()
-    return check_issue(project, find_issue(project, what), today=today).report
+    return check_issue(project, find_issue(project, what), today=today, ask_spam=ask_spam).report
 
 
 # ---------------------------------------------------------------------------------------------------------------------

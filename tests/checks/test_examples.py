@@ -12,6 +12,7 @@ from .subjects import Example, found, made
 EXAMPLES: dict[str, Example] = {}
 for path in sorted(Path(__file__).parent.glob("examples_*.py")):
     EXAMPLES |= importlib.import_module(f".{path.stem}", __package__).EXAMPLES
+OFF_BY_DEFAULT = {"clients.refinement"}
 CHECKS = {check.id: check for check in ALL_CHECKS}
 
 
@@ -43,7 +44,7 @@ def test_ids_limits_and_words_are_as_they_should_be() -> None:
     limits = [name for check in ALL_CHECKS for name in check.limits]
     assert len(set(limits)) == len(limits)
     for check in ALL_CHECKS:
-        assert check.severity is not Severity.OFF
+        assert check.severity is not Severity.OFF or check.id in OFF_BY_DEFAULT
         assert check.why.endswith("."), check.id
         assert check.why[0].isupper(), check.id
         assert check.fix[:1].islower(), check.id

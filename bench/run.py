@@ -132,6 +132,12 @@ def _importing(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_importing(folder, arguments.quick)
 
 
+def _feeds(folder: Path, arguments: argparse.Namespace) -> Report:
+    from feeds import measure_feeds
+
+    return measure_feeds(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -143,6 +149,7 @@ _BENCHES: Mapping[str, Bench] = {
     "distance": _distance,
     "growth": _growth,
     "importing": _importing,
+    "feeds": _feeds,
 }
 
 

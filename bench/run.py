@@ -132,12 +132,6 @@ def _importing(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_importing(folder, arguments.quick)
 
 
-def _feeds(folder: Path, arguments: argparse.Namespace) -> Report:
-    from feeds import measure_feeds
-
-    return measure_feeds(folder, arguments.quick)
-
-
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -149,7 +143,6 @@ _BENCHES: Mapping[str, Bench] = {
     "distance": _distance,
     "growth": _growth,
     "importing": _importing,
-    "feeds": _feeds,
 }
 
 

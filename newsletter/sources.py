@@ -195,6 +195,18 @@ def effective_templates(project: Project) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def mail_settings(project: Project) -> dict[str, object]:
+    """Return the settings that reach the mail, by names like ``[theme] accent``."""
+    config = project.config
+    tables = {"newsletter": config.newsletter, "sections": config.sections, "theme": config.theme}
+    return {
+        f"[{section}] {key}": value
+        for section, table in tables.items()
+        for key, value in msgspec.to_builtins(table).items()
+        if key not in _UNSENT_SETTINGS
+    }
+
+
 def _settings(project: Project) -> bytes:
     config = project.config
     newsletter = {

@@ -22,7 +22,6 @@ FIGURES = {
     "sending": {"sending.rate.ours", "sending.rate.dkim", "sending.ratio.smtplib", "sending.ratio.tls"},
     "distance": {"distance.rate.ours", "distance.rate.smtplib", "distance.ratio"},
     "importing": {"import.N", "import.N.memory", "import.N.plan.whole", "import.N.plan.topics"},
-    "feeds": {"feeds.group", "feeds.read", "feeds.read.memory", "feeds.cold", "feeds.unchanged"},
     "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},
 }
 UNCOMMITTED: set[str] = set()

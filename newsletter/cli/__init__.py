@@ -33,6 +33,7 @@ COMMANDS = {
     "check": "Say what should not go out as it is, where it stands, and what to do.",
     "build": "Compile an issue to HTML, text and a message.",
     "preview": "Show an issue as its mail, on a page that follows each save.",
+    "diff": "Say what changed in an issue since it was approved, or since a commit.",
     "approve": "Approve an issue, so that it may be sent.",
     "send": "Send an issue, or what is due; without --yes, show the plan.",
     "hold": "Stop a send that waits or is under way.",

@@ -1,10 +1,13 @@
 """Cron shows that it runs: a textfile that is always whole, a ping that never fails a run, both cheap when idle."""
 
+import contextlib
 import datetime as dt
 import http.server
+import ssl
 import threading
 
 import pytest
+from certificates import make_certificate
 from newsroom import Newsroom
 from test_glance import HEAVY, loaded_by
 
@@ -14,8 +17,8 @@ from newsletter.receiver import Receiver
 NOW = dt.datetime.now(dt.UTC)
 
 
-@pytest.fixture
-def watchdog():
+@contextlib.contextmanager
+def watching(context: ssl.SSLContext | None = None):
     """Serve pings on 127.0.0.1, and keep the paths that were asked for; /teapot is refused, /moved leads elsewhere."""
     asked: list[str] = []
 
@@ -28,11 +31,29 @@ def watchdog():
 
         def log_message(self, *_: object) -> None: ...
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None: ...
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}", asked
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def watchdog():
+    with watching() as watched:
+        yield watched
+
+
+@pytest.fixture
+def watchdog_tls(tmp_path):
+    certificate = make_certificate(tmp_path)
+    with watching(certificate.server_context()) as (url, asked):
+        yield url, asked, certificate.ca_file
 
 
 def test_ping_tells_success_and_failure(watchdog):
@@ -40,6 +61,15 @@ def test_ping_tells_success_and_failure(watchdog):
     assert send_ping(f"{url}/uuid", is_well=True) == ""
     assert send_ping(f"{url}/uuid/?a=b", is_well=False) == ""
     assert asked == ["/uuid", "/uuid/fail?a=b"]
+
+
+def test_ping_over_https_trusts_known_authorities_alone(watchdog_tls, monkeypatch):
+    url, asked, ca_file = watchdog_tls
+    assert "certificate verify failed" in send_ping(f"{url}/secret", is_well=True)
+    assert asked == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    assert send_ping(f"{url}/uuid", is_well=False) == ""
+    assert asked == ["/uuid/fail"]
 
 
 def test_ping_follows_no_redirect_and_never_shows_its_url(watchdog):

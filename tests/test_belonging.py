@@ -1,9 +1,10 @@
 """Copies of a store do not send: what gives them away, what does not, and how an operator adopts one (G15)."""
 
+import datetime as dt
 import shutil
 
 import pytest
-from newsroom import Newsroom
+from newsroom import CONFIG, Newsroom
 from sender_world import START, World, mailed, people
 from smtp_server import SmtpServer
 
@@ -182,3 +183,32 @@ def test_copy_of_a_newsletter_on_the_command_line(tmp_path):
         assert copy.run("send", "2026-11-25", "--yes").code == 0
         assert home.run("send", "2026-11-25", "--yes").code == 0
     assert len(server.dotted) == 1  # ann's; bob waits for his time in both
+
+
+VETO = """
+[send]
+veto = "1 minute"
+editors = ["editor@example.org"]
+"""
+
+
+def test_cron_on_a_copy_tells_no_editor_and_starts_nothing(tmp_path):
+    home = Newsroom(tmp_path / "home", config=CONFIG + VETO)
+    home.issue()
+    with SmtpServer() as server:
+        home.relay(server)
+        home.subscribers("ann@example.org")
+        assert home.run("approve", "2026-11-25").code == 0
+        assert home.run("send", "2026-11-25", "--yes").code == 0
+        server.defer("editor@example.org")
+        home.timed_issue("2026-12-02", dt.datetime.now(dt.UTC))
+        assert home.run("approve", "2026-12-02").code == 0
+        assert "editor@example.org" in home.run("send", "--due").err
+        shutil.copytree(home.root, tmp_path / "copy", ignore=shutil.ignore_patterns(WITNESS_NAME))
+        copy = Newsroom(tmp_path / "copy", config=CONFIG + VETO)
+        copy.relay(server)
+        said = len(server.commands)
+        answer = copy.run("send", "--due")
+        assert (answer.code, "migrate --adopt" in answer.err) == (1, True), answer
+        assert copy.run("status", "2026-12-02", "--json").json["state"] == "frozen"
+    assert len(server.commands) == said

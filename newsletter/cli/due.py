@@ -161,6 +161,9 @@ class _Round:
         from newsletter.worker import continue_send, hold_expired
 
         store, send_id = self.store, send.send_id
+        if self.shipment.setup.guard and decision.step not in (Step.EXPIRE, Step.PAUSE):
+            # Before editors are told and the send starts, not only where it is carried on.
+            self.shipment.setup.guard.admit(store)
         if decision.step is Step.EXPIRE:
             self.complain(hold_expired(store, send, now), FINDINGS)
         elif decision.step is Step.PAUSE:

@@ -5,7 +5,8 @@ read or compiled is a finding too, so that whoever asks gets one list.
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,6 +73,25 @@ def check_issue(
     return check_compiled(project, loaded, compiled, today=today, ask=ask, ask_spam=ask_spam)
 
 
+def check_text(project: Project, loaded: LoadedIssue, *, today: dt.date) -> Report:
+    """Check what stands in the issue file alone: for who only wants to know whether to look closer."""
+    subject = Subject(config=project.config, today=today, issue=loaded.issue, source=loaded.text)
+    return run_checks(subject, ALL_CHECKS)
+
+
+def few_of_each(findings: Sequence[Finding], most: int = 5) -> Iterator[Finding]:
+    """Yield the first findings of each check, the last of them with the number of those that are left out."""
+    totals = Counter(finding.check for finding in findings)
+    told: Counter[str] = Counter()
+    for finding in findings:
+        told[finding.check] += 1
+        left = totals[finding.check] - most
+        if told[finding.check] == most and left > 0:
+            yield replace(finding, message=f"{finding.message}, and {left} more like it")
+        elif told[finding.check] <= most:
+            yield finding
+
+
 def check_compiled(
     project: Project,
     loaded: LoadedIssue,
@@ -109,7 +129,9 @@ def subject_of(
         edition=compiled.edition,
         templates=_template_texts(project),
         images={
-            image.src: ImageFacts(image.media_type, len(image.content), image.width, image.height)
+            image.src: ImageFacts(
+                image.media_type, len(image.content), image.width, image.height, compiled.image_urls[image.src]
+            )
             for image in compiled.images
         },
         past=tuple(article for article in past_articles(project, without=slug) if article.slug < slug),

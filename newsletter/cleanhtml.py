@@ -250,12 +250,16 @@ def link_targets(html: str) -> list[str | None]:
     return found
 
 
-def link_texts(html: str) -> list[tuple[str | None, str]]:
-    """Return (target, words) of each link in clean HTML, in order; an image's description stands for it."""
-    found: list[tuple[str | None, str]] = []
+def link_texts(html: str) -> list[tuple[str | None, str, bool]]:
+    """Return each link in clean HTML, in order: its target, its words, and whether an image is in it.
+
+    The description of an image stands among the words for it.
+    """
+    found: list[tuple[str | None, str, bool]] = []
     for tag in _WHOLE_LINK.finditer(html):
         attributes = dict(ATTRIBUTE.findall(tag[1]))
         shown = IMG_TAG.sub(lambda image: dict(ATTRIBUTE.findall(image[1])).get("alt", ""), tag[2])
         target = entities.unescape(attributes["href"]) if "href" in attributes else None
-        found.append((target, " ".join(entities.unescape(_ANY_TAG.sub("", shown)).split())))
+        words = " ".join(entities.unescape(_ANY_TAG.sub("", shown)).split())
+        found.append((target, words, shown != tag[2]))
     return found

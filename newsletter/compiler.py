@@ -15,9 +15,8 @@ from newsletter.catalogs import Catalog, load_catalog
 from newsletter.config import CONFIG_NAME, Project, is_reserved_slug
 from newsletter.conformance import verify_message
 from newsletter.edition import edition_to_json, freeze
-from newsletter.errors import ConfigError, InputError, Problem, ProblemsError
+from newsletter.errors import ConfigError, InputError, ProblemsError
 from newsletter.identity import SenderIdentity, identity_of
-from newsletter.issue import issue_warnings
 from newsletter.message import browser_url, prepare_message
 from newsletter.model import Edition, Issue, Message, Recipient, Resource, part_of
 from newsletter.plaintext import TextFrame, render_text
@@ -55,12 +54,15 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Hold an edition with what its making yields beside it; ``timings`` are seconds for each stage, in order."""
+    """Hold an edition with what its making yields beside it; ``timings`` are seconds for each stage, in order.
+
+    ``image_urls`` are the addresses that images have in the mail, by what the issue calls them.
+    """
 
     edition: Edition
     mjml: str
     images: tuple[LocalImage, ...]
-    warnings: tuple[Problem, ...]
+    image_urls: Mapping[str, str]
     timings: Mapping[str, float]
 
 
@@ -97,8 +99,7 @@ def compile_issue(
         number=issue.number,
         resources=_resources(images, urls),
     )
-    warnings = issue_warnings(loaded.issue, project.config.sections)
-    return Compiled(freeze(edition), rendered.mjml, images, warnings, rendered.timings)
+    return Compiled(freeze(edition), rendered.mjml, images, urls, rendered.timings)
 
 
 def _text_frame(project: Project, issue: Issue, catalog: Catalog) -> TextFrame:

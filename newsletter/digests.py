@@ -13,6 +13,7 @@ from pathlib import Path
 
 from newsletter.amounts import parse_duration
 from newsletter.cadence import due_day
+from newsletter.checker import check_compiled, refuse_errors, refuse_unknown_settings
 from newsletter.compiler import compile_issue, refuse_unsendable
 from newsletter.config import Project
 from newsletter.curationsettings import DigestSection
@@ -85,9 +86,10 @@ def make_digest(
 ) -> Made:
     """Fill, check, approve and write the issue of a day, whose unfilled text is ``page``.
 
-    Skipped where too few stories are new. Raises NotAllowedError where a section that must not be empty would be, and
-    what compiling raises where the issue cannot be sent; nothing is written then.
+    Skipped where too few stories are new. Raises NotAllowedError where a section that must not be empty would be, or a
+    check finds an error, and what compiling raises where the issue cannot be sent; nothing is written then.
     """
+    refuse_unknown_settings(project)
     digest, slug = project.config.digest, page.grammar.slug
     filled = fill_issue(page, stories, sources, now)
     count = len(filled.page.issue.articles)
@@ -99,6 +101,8 @@ def make_digest(
         raise NotAllowedError(f"{slug}: not made: no story for {', '.join(filled.missing)}; {way}")
     loaded = _loaded(project, slug, _with_words(filled.page, slug))
     compiled = compile_issue(project, loaded)
+    report = check_compiled(project, loaded, compiled, today=now.astimezone(project.zone).date()).report
+    refuse_errors(report, slug)
     refuse_unsendable(project, loaded.issue, compiled.edition)
     source = source_digest(project, loaded, compiled.images)
     approval = Approval(source, digest.by, now.astimezone(project.zone).date())
@@ -110,7 +114,7 @@ def make_digest(
         StoredApproval(issue=slug, source_digest=source, text=loaded.text, by=digest.by, at=now)
     )
     words = f"{slug}: made with {count} {'article' if count == 1 else 'articles'}, approved by {digest.by}"
-    return Made(loaded.path, words, filled.troubles, compiled.warnings)
+    return Made(loaded.path, words, filled.troubles, tuple(finding.as_problem() for finding in report.warnings))
 
 
 def _loaded(project: Project, slug: str, text: str) -> LoadedIssue:

@@ -21,26 +21,24 @@ from newsletter.cleanhtml import (
     fields_in_url,
     fields_used,
     image_sources,
-    link_targets,
     prose_of,
 )
 from newsletter.config import SectionsSection
 from newsletter.errors import InputError, IssueError, Place, Problem
 from newsletter.frontmatter import Entry, FrontMatter, collect
 from newsletter.markup import FieldSource, Source, mark_fields, parse_field
-from newsletter.model import LEAD, Article, Group, Image, Issue, RichText, Slot, clean_characters
+from newsletter.model import Article, Group, Image, Issue, RichText, Slot, clean_characters
 
 SIZE_LIMIT = 500_000
 """Bytes that an issue file may have; the largest real one seen has 37,000."""
 SUBJECT_LIMIT = 400
 """Characters that subject and preheader may have each."""
-WARNING_LIMIT = 5
-"""Warnings of one sort that are told one by one."""
+UNKNOWN_TAG, BRACES, BROKEN_LINK = "text.unknown-tag", "text.braces", "text.broken-link"
+"""The ids of the checks under which what the parser noticed is told."""
 _UNUSED = Slot("")
 _BROKEN_FIELD = re.compile(r"\{\{\s*[A-Za-z_][^{}\n]*\n[^{}\n]*\}\}")
 _BRACES = re.compile(r"\{\s*([A-Za-z][A-Za-z-]{1,12})\s*[=:][^{}]*\}")
 _CURLY_LINK = re.compile(r"\[[^\[\]]{1,200}\]\([^\s()]{1,500}\s+[“”„‟«»‘’][^()]{0,200}\)")
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)+([/?#].*)?")
 
 
 def decode_issue(content: bytes, file: str) -> str:
@@ -85,33 +83,13 @@ def parse_issue(text: str, *, slug: str, file: str, sections: SectionsSection, z
     issue = replace(head, editorial=editorial, sections=found)
     images = _all_images(issue, source)
     problems = [*_misplaced(issue, fields), *_broken_fields(issue, source), *_broken_images(images)]
-    warnings = (*_image_warnings(images), *_tag_warnings(reader.unknown_tags), *_text_warnings(issue, source))
+    warnings = (*_tag_warnings(reader.unknown_tags), *_text_warnings(issue, source))
     return replace(_with_slots(issue, fields, problems), images=_local_images(images), warnings=warnings)
 
 
 def read_head(text: str, *, slug: str, file: str, zone: ZoneInfo) -> Issue:
     """Read only the front matter: what cron needs to know of an issue."""
     return _read_head(frontmatter.read_front_matter(text, file), slug, file, zone)
-
-
-def issue_warnings(issue: Issue, sections: SectionsSection) -> tuple[Problem, ...]:
-    """Return what is odd about an issue and yet no error."""
-    place = Place(issue.file)
-    found = []
-    leads = [section for section in issue.sections if section.kind == LEAD]
-    if not issue.articles:
-        found.append(Problem("the issue has no articles", place))
-    elif not leads:
-        found.append(Problem(f"no lead section: no heading reads {sections.lead!r}", place))
-    if not issue.preheader:
-        found.append(Problem("no preheader: mail clients will show the first words instead", place, "add 'preheader:'"))
-    for lead in leads:
-        if 0 < sections.lead_max < len(lead.articles):
-            message = f"the lead section has {len(lead.articles)} articles; [sections] lead_max is {sections.lead_max}"
-            found.append(Problem(message, lead.place))
-    if any(slot.field == "name" and not slot.default for slot in issue.slots):
-        found.append(Problem("{{ name }} shows nothing where no name is known", place, 'add | default("reader")'))
-    return (*found, *issue.warnings)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -327,38 +305,22 @@ def _broken_images(images: Sequence[Image]) -> Iterator[Problem]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _image_warnings(images: Sequence[Image]) -> list[Problem]:
-    hint = "say what it shows: ![description](address)"
-    bare = [image for image in images if not image.alt.strip()]
-    return _few([Problem(f"the image {image.src[:60]!r} has no description", image.place, hint) for image in bare])
-
-
-def _tag_warnings(tags: Sequence[tuple[str, Place]]) -> list[Problem]:
-    message = "is not a tag that HTML knows, and does not show"
-    hint = "to show it, write it as code, or with a backslash before the '<'"
-    return _few([Problem(f"{tag[:40]} {message}", place, hint) for tag, place in tags])
+def _tag_warnings(tags: Sequence[tuple[str, Place]]) -> Iterator[Problem]:
+    for tag, place in tags:
+        yield Problem(f"{tag[:40]} is not a tag that HTML knows, and does not show", place, rule=UNKNOWN_TAG)
 
 
 def _text_warnings(issue: Issue, source: Source) -> Iterator[Problem]:
     """Say what in the text will hardly look as it was meant to."""
-    texts = rich_texts(issue)
-    yield from _few([problem for text in texts for problem in _link_warnings(text, source)])
-    yield from _few([problem for text in texts for problem in _brace_warnings(text, source)])
+    for text in rich_texts(issue):
+        yield from _link_warnings(text, source)
+        yield from _brace_warnings(text, source)
 
 
 def _link_warnings(text: RichText, source: Source) -> Iterator[Problem]:
-    for target in link_targets(text.html):
-        if target is None:
-            message = "a link has an address that mail cannot have, and leads nowhere"
-            yield Problem(message, text.place, "http, https and mailto may stand")
-        elif target and not re.match(r"(?:https?|mailto):", target, re.IGNORECASE):
-            whole = f"write https://{target}" if _HOST.fullmatch(target) else "write the whole address, with https://"
-            yield Problem(
-                f"the link {target[:60]!r} leads nowhere from a mail", source.place_of(target, text.place), whole
-            )
     for found in _CURLY_LINK.finditer(prose_of(text.html)):
         place = source.place_of(found[0].split("](")[0], text.place)
-        yield Problem("a link with curly quotes stays text", place, 'write straight ones: [text](address "source")')
+        yield Problem("a link with curly quotes stays text", place, rule=BROKEN_LINK)
 
 
 def _brace_warnings(text: RichText, source: Source) -> Iterator[Problem]:
@@ -368,23 +330,13 @@ def _brace_warnings(text: RichText, source: Source) -> Iterator[Problem]:
         if close:
             place = source.place_of(found[0].split("\n")[0], text.place)
             hint = f"did you mean '{close[0]}='? attributes stand at the end of a heading or an item's first paragraph"
-            yield Problem(f"{found[0][:60]} stays text", place, hint)
-
-
-def _few(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the first problems of one sort, the last of them with the number of those that are left out."""
-    if len(problems) <= WARNING_LIMIT:
-        return list(problems)
-    last = problems[WARNING_LIMIT - 1]
-    more = len(problems) - WARNING_LIMIT
-    return [*problems[: WARNING_LIMIT - 1], replace(last, message=f"{last.message}, and {more} more like it")]
+            yield Problem(f"{found[0][:60]} stays text", place, hint, BRACES)
 
 
 __all__ = [
     "decode_issue",
     "heading_key",
     "is_local_image",
-    "issue_warnings",
     "parse_issue",
     "read_head",
     "rich_texts",

@@ -77,15 +77,6 @@ def test_image_on_the_web_is_left_there(room):
     assert result.images == result.edition.resources == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("Only a text.", "no articles"), ("### [x](https://example.com)\n", "no lead section")],
-)
-def test_what_is_odd_is_warned_of(room, text, words):
-    room.issue(SLUG, body=text)
-    assert words in str(compiled(room).warnings[0])
-
-
 def test_language_of_the_frame_follows_issue_and_configuration(room):
     room.issue(SLUG)
     french = compiled(room, NEWSLETTER__LANGUAGE="fr").edition

@@ -112,7 +112,7 @@ def test_each_command_is_told_of(name: str) -> None:
 
 @pytest.mark.parametrize("document", TEXTS)
 def test_each_link_leads_to_a_file(document: str) -> None:
-    for found in LINK.finditer(re.sub(r"```.*?```", "", TEXTS[document], flags=re.DOTALL)):
+    for found in LINK.finditer(re.sub(r"```.*?```|`!?\[[^`\n]*`", "", TEXTS[document], flags=re.DOTALL)):
         target = found[1] or found[2]
         if not re.match(r"[a-z]+:", target):
             assert ((REPOSITORY / document).parent / target).exists(), f"{document}: {target}"

@@ -11,7 +11,6 @@ from issue_files import (
     BODY_LINE,
     FILE,
     FRONT,
-    SECTIONS,
     ZONE,
     day,
     errors_of,
@@ -21,13 +20,11 @@ from issue_files import (
     text_part,
 )
 
-from newsletter.config import SectionsSection
 from newsletter.errors import IssueError, Place
 from newsletter.issue import (
     SIZE_LIMIT,
     decode_issue,
     is_local_image,
-    issue_warnings,
     read_head,
     rich_texts,
 )
@@ -36,19 +33,15 @@ from newsletter.model import Approval, Issue, RichText, Slot, marker
 GOLDEN = Path(__file__).parent / "golden" / "issue"
 
 
-def warnings_of(issue: Issue, sections: SectionsSection = SECTIONS) -> list[str]:
-    return [str(problem).removeprefix(f"{FILE}:") for problem in issue_warnings(issue, sections)]
+def warnings_of(issue: Issue) -> list[str]:
+    return [str(problem).removeprefix(f"{FILE}:") for problem in issue.warnings]
 
 
 def cases_of(name: str) -> list[str]:
     """Return the inputs of a golden file, in which messages stand behind ``->`` below each."""
     cases = (GOLDEN / name).read_text(encoding="utf-8").split("%%\n")
-    assert len(cases) > 15
+    assert len(cases) > 8
     return ["".join(line for line in case.splitlines(keepends=True) if not line.startswith("-> ")) for case in cases]
-
-
-def body_warnings(body: str) -> list[str]:
-    return [warning for warning in warnings_of(parse(body)) if not warning.startswith("1:1: ")]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -346,33 +339,9 @@ def test_what_could_do_harm_is_harmless(body: str, shown: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_issue_without_articles_lead_or_preheader_is_odd() -> None:
-    assert warnings_of(parse_text("---\nsubject: x\n---\ntext\n")) == [
-        "1:1: the issue has no articles",
-        "1:1: no preheader: mail clients will show the first words instead (add 'preheader:')",
-    ]
-    assert warnings_of(parse("## S\n\n- [a](https://e.com/a)\n")) == [
-        "1:1: no lead section: no heading reads 'Most important news'"
-    ]
-    assert warnings_of(parse("## Most important news\n\n- [a](https://e.com/a)\n")) == []
-
-
-def test_a_lead_section_may_be_capped() -> None:
-    issue = parse("text\n\n## Most important news\n\n- [a](https://e.com/a)\n- [b](https://e.com/b)\n")
-    assert warnings_of(issue, SectionsSection(lead_max=2)) == []
-    assert warnings_of(issue, SectionsSection(lead_max=1)) == [
-        "8:1: the lead section has 2 articles; [sections] lead_max is 1"
-    ]
-
-
-def test_a_name_without_a_default_is_odd() -> None:
-    odd = '1:1: {{ name }} shows nothing where no name is known (add | default("reader"))'
-    assert odd in warnings_of(parse("{{ name }}"))
-    assert odd not in warnings_of(parse('{{ name | default("x") }} `{{ name }}`'))
-
-
 def test_what_will_hardly_look_as_it_was_meant_is_odd(golden: Callable[[str, bytes], None]) -> None:
-    told = [body + "".join(f"-> {warning}\n" for warning in body_warnings(body)) for body in cases_of("warnings.txt")]
+    cases = cases_of("warnings.txt")
+    told = [body + "".join(f"-> {warning}\n" for warning in warnings_of(parse(body))) for body in cases]
     golden("issue/warnings.txt", "%%\n".join(told).encode())
 
 
@@ -400,7 +369,7 @@ def test_any_body_is_read_or_refused_with_places(body: str) -> None:
     except IssueError as error:
         places = [problem.place for problem in error.problems]
     else:
-        places = [problem.place for problem in issue_warnings(issue, SECTIONS)]
+        places = [problem.place for problem in issue.warnings]
         assert text_part(issue).endswith("<unsubscribe_url>\n")
     lines = len(text.splitlines()) + 1
     assert all(place and 1 <= place.line <= lines and place.column >= 1 for place in places)

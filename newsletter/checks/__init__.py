@@ -5,7 +5,7 @@ A check looks at a ``Subject`` and yields what it ``Found``; ``run_checks`` make
 write its function and its row in the file of its group; ``ALL_CHECKS`` lists the groups.
 """
 
-from newsletter.checks import accessibility, clients, links, message, size, spam
+from newsletter.checks import accessibility, clients, editorial, images, links, message, size, spam, text
 from newsletter.checks.finding import Check, Finding, Found, Need, Report, Severity
 from newsletter.checks.running import WAIVER_CHECKS, limits_of, run_checks, severities_of, unknown_settings
 from newsletter.checks.subject import ImageFacts, Link, LinkAnswer, Picture, Prose, Subject
@@ -37,6 +37,9 @@ __all__ = [
 ALL_CHECKS: tuple[Check, ...] = (
     *size.CHECKS,
     *links.CHECKS,
+    *images.CHECKS,
+    *text.CHECKS,
+    *editorial.CHECKS,
     *clients.CHECKS,
     *accessibility.CHECKS,
     *message.CHECKS,

@@ -20,6 +20,8 @@ _SHOWN_ADDRESS = re.compile(
 )
 _FILE_ENDINGS = frozenset("md py js ts rs go txt toml json yaml yml sh css html htm pdf c h cc hs rb java net".split())
 """What looks like a top-level domain behind a dot, and is more often the name of a file or a library."""
+_NEAR_LINES = 3
+"""Lines apart from which on two links in running text have nothing to do with each other."""
 _NOT_WORDS = re.compile(r"[\W_]+")
 
 
@@ -55,7 +57,7 @@ def _empty(subject: Subject) -> Iterator[Found]:
             yield Found(f"the link on {_shown(link.words)} has no address", link.place)
         elif target.startswith("#"):
             yield Found(f"the link on {_shown(link.words)} leads to {_shown(target)}, a place in the page", link.place)
-        elif target and not link.words.strip():
+        elif target and not link.words.strip() and not link.has_image:
             yield Found(f"the link to {_shown(target)} has no words", link.place, "write what it leads to: [words](…)")
         elif re.fullmatch(r"(?:https?|mailto):/*", target, re.IGNORECASE):
             yield Found(f"the link {_shown(target)} names no site", link.place)
@@ -96,9 +98,10 @@ def _duplicate(subject: Subject) -> Iterator[Found]:
         key = _page_key(target)
         known = first.setdefault(key, link) if key else link
         both_articles = known.article is not None and link.article is not None
-        if known is link or both_articles or _same_sentence(known, link):
+        if known is link or both_articles or not _say_other_things(known, link):
             continue
-        yield Found(f"the link {_shown(target)} stands in line {known.place.line} already", link.place)
+        where = f"line {known.place.line} has it with {_shown(known.words)}"
+        yield Found(f"{_shown(link.words)} leads to {_shown(target)}; {where}", link.place)
 
 
 def _page_key(target: str) -> str:
@@ -108,9 +111,15 @@ def _page_key(target: str) -> str:
     return f"{key}#{fragment}" if "/" in key or "?" in key else ""
 
 
-def _same_sentence(one: Link, other: Link) -> bool:
-    """Tell whether two links are one that markup broke in two, as around an image."""
-    return one.place.line == other.place.line and abs(one.place.column - other.place.column) <= 2
+def _say_other_things(one: Link, other: Link) -> bool:
+    """Tell whether the words of two links promise two pages; the same words twice are a purpose, or a standing note."""
+    first, second = (_NOT_WORDS.sub(" ", link.words).strip().casefold() for link in (one, other))
+    if first in second or second in first or one.has_image or other.has_image:
+        return False
+    if any(words in GENERIC_WORDS or not re.search(r"[^\W\d_]", words) for words in (first, second)):
+        return False
+    is_near = abs(one.place.line - other.place.line) < _NEAR_LINES
+    return is_near or one.article is not None or other.article is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -213,7 +222,7 @@ CHECKS = (
     Check(
         id="links.duplicate",
         severity=Severity.WARNING,
-        why="The same link twice is more often a copied line than a purpose.",
+        why="Words that promise two pages and lead to one are mostly a line that was copied and not finished.",
         fix="write the other address, or take one of the two out",
         run=_duplicate,
     ),

@@ -1,5 +1,6 @@
 """Write the manual of all checks, ``docs/checks.md``, from the checks themselves; pure."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -44,6 +45,7 @@ waive:
 
 This page is made from the checks: `python docs/checks.py` writes it.
 """
+_CODE = re.compile(r"!?\[[^\]]*\]\([^)]*\)|\w*<[^<>]+>|\{\{.*?\}\}|\{[^{}]*\}|\w+=\"[^\"]*\"|\| default\([^)]*\)")
 _GROUPS = {
     "issue": "Whether there is anything to check.",
     "size": "How large the mail is, and what of it costs most.",
@@ -70,7 +72,7 @@ def write_manual(checks: Sequence[Check]) -> str:
 
 def _entry(check: Check) -> str:
     facts = [f"*{check.severity}*", *_facts(check)]
-    return f"\n### `{check.id}`\n\n{'; '.join(facts)}. {check.why} Fix: {_sentence(check.fix)}\n"
+    return f"\n### `{check.id}`\n\n{'; '.join(facts)}. {_marked(check.why)} Fix: {_marked(_sentence(check.fix))}\n"
 
 
 def _facts(check: Check) -> Iterator[str]:
@@ -81,6 +83,11 @@ def _facts(check: Check) -> Iterator[str]:
     if Need.ISSUE not in check.needs:
         yield "messages too"
     yield from (f"limit `{name}` = {number:g}" for name, number in check.limits.items())
+
+
+def _marked(words: str) -> str:
+    """Return words with what would be Markdown or HTML in them as code."""
+    return _CODE.sub(lambda found: f"`{found[0]}`", words)
 
 
 def _sentence(words: str) -> str:

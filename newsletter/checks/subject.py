@@ -7,11 +7,13 @@ check asks. What was seen in the compiled mail is led back here to the line of t
 import datetime as dt
 import html as entities
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from newsletter.checks.cascade import Shown, shown_texts
 from newsletter.checks.clientfeatures import Use, used_features
@@ -46,7 +48,7 @@ class Link:
     words: str
     place: Place
     article: Article | None = None
-    is_group: bool = False
+    has_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """Say what an image's file is: media type, bytes, and pixels."""
+    """Say what an image's file is: media type, bytes, and pixels; ``url`` is its address in the mail."""
 
     media_type: str
     size: int
     width: int
     height: int
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +153,15 @@ class Subject:
         return (self.issue.lang if self.issue else "") or self.config.newsletter.language
 
     @property
+    def zone(self) -> ZoneInfo:
+        """Return the newsletter's time zone."""
+        return ZoneInfo(self.config.newsletter.time_zone)
+
+    @property
     def sent_on(self) -> dt.date:
         """Return the day on which the issue goes out: that of ``send_at``, else its date."""
         issue = self.written
-        return issue.send_at.date() if issue.send_at else issue.date
+        return issue.send_at.astimezone(self.zone).date() if issue.send_at else issue.date
 
     # -----------------------------------------------------------------------------------------------------------------
     # The mail
@@ -279,6 +287,18 @@ class Subject:
         """Return where the issue has a link or an image with this address, None where no one wrote it there."""
         return self._targets.get(_bare(url))
 
+    def picture_of(self, url: str) -> Picture | None:
+        """Return the image of the issue that has this address in the mail, None for one of the theme."""
+        return self._shown_pictures.get(url)
+
+    @cached_property
+    def _shown_pictures(self) -> dict[str, Picture]:
+        shown: dict[str, Picture] = {}
+        for picture in self.pictures if self.issue else ():
+            facts = self.images.get(picture.src)
+            shown.setdefault(facts.url if facts else picture.src, picture)
+        return shown
+
     @cached_property
     def _targets(self) -> dict[str, Place]:
         places: dict[str, Place] = {}
@@ -304,10 +324,10 @@ class Subject:
     def _links(self) -> Iterator[Link]:
         for _, text, _ in self._pieces():
             near = text.place
-            for target, words in link_texts(text.html):
+            for target, words, has_image in link_texts(text.html):
                 place = self._place_of_url(target or "", near) or self.find(words, near)
                 near = _behind(place) if place else near
-                yield Link(target, MARKER.sub("", words), place or text.place)
+                yield Link(target, MARKER.sub("", words), place or text.place, has_image=has_image)
         for section in self.written.sections:
             for item in section.items:
                 if isinstance(item, Article):
@@ -315,7 +335,7 @@ class Subject:
                     yield Link(item.url, plain(item.headline), place, item)
                 elif isinstance(item, Group) and item.url:
                     place = self._place_of_url(item.url, item.place) or item.place
-                    yield Link(item.url, plain(item.title), place, is_group=True)
+                    yield Link(item.url, plain(item.title), place)
 
     def _place_of_url(self, url: str, near: Place) -> Place | None:
         written = dict.fromkeys((url, unquote(url), entities.escape(url), url.removeprefix("mailto:")))
@@ -365,6 +385,14 @@ class Subject:
 def plain(text: RichText) -> str:
     """Return rich text as one line of words, merge fields left out."""
     return " ".join(MARKER.sub("", entities.unescape(re.sub(r"<[^>]*>", "", text.html))).split())
+
+
+def width(text: str) -> int:
+    """Return the columns that a line takes: what is wide in East Asia counts two (UAX #11)."""
+    if text.isascii():
+        return len(text)
+    counted = (character for character in text if not unicodedata.combining(character))
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in counted)
 
 
 def _behind(place: Place) -> Place:

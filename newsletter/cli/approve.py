@@ -26,6 +26,7 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
 
     Any later change unapproves it, and 'newsletter send' says which line changed. Works without a terminal.
     """
+    from newsletter.checker import check_compiled, few_of_each, refuse_errors, refuse_unknown_settings
     from newsletter.cli.sending import say_audience
     from newsletter.compiler import compile_issue, refuse_many_variants, refuse_unsendable
     from newsletter.config import find_issue, placeholder_warning
@@ -36,14 +37,17 @@ def command(app: App, issue: str, by: str | None, as_json: bool) -> None:
     if by is not None and not by.strip():
         raise click.UsageError("--by: write who approves")
     project = app.project()
+    refuse_unknown_settings(project)
     loaded = load_issue(project, find_issue(project, issue))
     compiled = compile_issue(project, loaded)
+    now = utc_now()
+    report = check_compiled(project, loaded, compiled, today=now.astimezone(project.zone).date()).report
+    for finding in few_of_each(report.warnings):
+        app.warn(finding.as_problem())
+    refuse_errors(report, loaded.issue.slug)
     message_size = refuse_unsendable(project, loaded.issue, compiled.edition)
-    for problem in compiled.warnings:
-        app.warn(problem)
     if words := placeholder_warning(project):
         app.warn(words)
-    now = utc_now()
     counts = _count(app, project, loaded.issue, now)
     refuse_many_variants(loaded.issue, [variant for variant in counts if variant != WHOLE])
     for variant in counts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from newsletter.cli.context import App, echo_json, json_option, size
+from newsletter.cli.context import App, echo_json, json_option, size, utc_now
 
 if TYPE_CHECKING:
     from newsletter.compiler import Build
@@ -31,8 +31,10 @@ def command(
 ) -> None:
     """Compile ISSUE, a slug or a file, to HTML, text, a message and edition.json.
 
-    The message is made for a sample recipient with a sample key, so that equal input gives equal files.
+    The message is made for a sample recipient with a sample key, so that equal input gives equal files. What is odd in
+    the issue's text is told; 'newsletter check' looks at the mail as well.
     """
+    from newsletter.checker import check_text, few_of_each
     from newsletter.compiler import build_issue, build_variants
     from newsletter.config import find_issue
     from newsletter.sources import load_issue, refuse_unapproved
@@ -51,12 +53,14 @@ def command(
     if approved:  # once more, with the very bytes that were compiled
         refuse_unapproved(project, loaded, built.source_digest)
     seconds = time.perf_counter() - started
+    report = check_text(project, loaded, today=utc_now().astimezone(project.zone).date())
     if as_json:
         shown = {variant: str(path / "edition.json") for variant, path in variants.items()}
-        echo_json(_as_json(built, seconds) | {"sections": sections.topics, "variants": shown})
+        warnings = [str(finding.as_problem()) for finding in report.findings]
+        echo_json(_as_json(built, seconds) | {"warnings": warnings, "sections": sections.topics, "variants": shown})
         return
-    for problem in built.compiled.warnings:
-        app.warn(problem)
+    for finding in few_of_each(report.findings):
+        app.warn(finding.as_problem())
     edition = built.compiled.edition
     app.say(f"{edition.issue}: compiled in {seconds * 1000:.0f} ms, edition {edition.digest[:12]}")
     for path in built.files:
@@ -81,5 +85,4 @@ def _as_json(built: "Build", seconds: float) -> dict[str, object]:
         "bytes": {path.name: path.stat().st_size for path in built.files},
         "seconds": round(seconds, 4),
         "stages": {name: round(value, 6) for name, value in built.compiled.timings.items()},
-        "warnings": [str(problem) for problem in built.compiled.warnings],
     }

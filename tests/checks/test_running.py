@@ -79,7 +79,7 @@ def test_waivers_are_looked_at_themselves() -> None:
     assert (unknown.place.line, unknown.place.column) == (4, 9)
     assert "links.shortener" in told["waivers.no-reason"].message
     assert "links.shortener" in told["waivers.unused"].message
-    assert told["waivers.unused"].place.column == 25
+    assert told["waivers.unused"].place.column == 24
 
 
 def test_a_waiver_of_what_was_not_run_is_not_called_unused() -> None:

@@ -256,7 +256,7 @@ def test_issue_without_postal_address_is_not_approved(room):
 
 def test_mail_that_is_too_long_is_not_approved(room):
     room.issue(SLUG, body="\n\n".join("word " * 2000 for _ in range(15)))
-    assert_told(room.run("approve", SLUG), 65, "octets")
+    assert_told(room.run("approve", SLUG), 1, "size.gmail-clip")
     assert not is_approved(room)
 
 

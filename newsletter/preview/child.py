@@ -122,7 +122,7 @@ def _show(project: Project, loaded: LoadedIssue, compiled: Compiled, ask: Ask, s
 
 
 def _checked(project: Project, loaded: LoadedIssue, renderer: Renderer, compiled: Compiled) -> Checked:
-    """Return what keeps the whole issue from being sent, and what the checks and the compiler find in it."""
+    """Return what keeps the whole issue from being sent, and what the checks find in it."""
     from newsletter.checker import check_compiled, refuse_unknown_settings
 
     if compiled.edition.variant:
@@ -131,9 +131,7 @@ def _checked(project: Project, loaded: LoadedIssue, renderer: Renderer, compiled
     refuse_unknown_settings(project)
     today = dt.datetime.now(project.zone).date()
     report = check_compiled(project, loaded, compiled, today=today).report
-    told = {(finding.message, finding.place) for finding in (*report.findings, *report.waived)}
     notes += [_finding_note(finding) for finding in report.findings]
-    notes += [_note(problem, WARNING) for problem in compiled.warnings if (problem.message, problem.place) not in told]
     if words := placeholder_warning(project):
         notes.append(Note(severity=WARNING, words=words))
     notes += [_finding_note(finding) for finding in report.waived]

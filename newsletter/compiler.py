@@ -32,7 +32,6 @@ __all__ = [
     "build_issue",
     "compile_issue",
     "load_issue",
-    "mail_urls",
     "message_parts",
     "refuse_unsendable",
     "sample_message",
@@ -83,7 +82,7 @@ def compile_issue(
     issue = cut_issue(loaded.issue, variant)
     language = issue.lang or project.config.newsletter.language
     images = load_images(project, replace(loaded, issue=issue))
-    urls = mail_urls(project, issue.slug, images)
+    urls = _mail_urls(project, issue.slug, images)
     resolved = {image.src: ResolvedImage(urls[image.src], image.width, image.height) for image in images}
     rendered = (renderer or Renderer(project)).render(issue, resolved)
     catalog = load_catalog(language)
@@ -122,7 +121,7 @@ def _text_frame(project: Project, issue: Issue, catalog: Catalog) -> TextFrame:
     )
 
 
-def mail_urls(project: Project, slug: str, images: Sequence[LocalImage]) -> dict[str, str]:
+def _mail_urls(project: Project, slug: str, images: Sequence[LocalImage]) -> dict[str, str]:
     """Return what the mail of an issue says for each of its images, as the issue names it."""
     newsletter = project.config.newsletter
     identity = identity_of(newsletter)

@@ -22,7 +22,7 @@ from newsletter.preview.answers import Ask, Checked, Failed, Note, Picture, Show
 from newsletter.preview.app import Front, make_app
 from newsletter.preview.child import Workshop
 from newsletter.preview.compiling import CompilingChild
-from newsletter.preview.frames import frame_html, picture_name
+from newsletter.preview.frames import frame_html
 from newsletter.preview.inbox import snippet_of
 from newsletter.preview.readers import NAMELESS_READER, SAMPLE_READER, find_reader
 from newsletter.preview.studio import Studio
@@ -97,7 +97,7 @@ SHOWN = Shown(
     text="Hello",
     headers="Subject: x",
     sizes=Sizes(html=10, text=5, pictures=3, message=40),
-    pictures={"cid:a@x": Picture("image/png", b"png")},
+    pictures={"cid:a@x": Picture("0a", "image/png", b"png")},
     fields=(),
     variant="the whole issue",
     watched=(),
@@ -110,7 +110,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture
 def front(room):
     """Serve a studio that shows one mail and watches nothing."""
-    studio = Studio(load_project(room.root, {}), path_of(room), lambda _: [], lambda: NOW)
+    studio = Studio(load_project(room.root, {}), path_of(room), None, lambda: NOW)
     studio._take(SHOWN, studio.state)
     sent = []
 
@@ -134,7 +134,7 @@ def front(room):
         ("GET", "/page-secret/state", {}, 200),
         ("GET", f"/page-secret/source?file=issues/{SLUG}.md", {}, 200),
         ("GET", "/frame/frame-secret/mail/1", {}, 200),
-        ("GET", f"/frame/frame-secret/picture/{picture_name(Picture('image/png', b'png'))}", {}, 200),
+        ("GET", "/frame/frame-secret/picture/0a", {}, 200),
         # Nobody without the secret, and neither secret opens what the other does.
         ("GET", "/", {}, 404),
         ("GET", "//", {}, 404),
@@ -231,9 +231,11 @@ def test_no_proof_of_an_issue_that_does_not_compile(front):
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def answers_of(room: Newsroom, reader=SAMPLE_READER, slug: str = SLUG, workshop: Workshop | None = None):
+def answers_of(room: Newsroom, reader=SAMPLE_READER, slug: str = SLUG):
     ask = Ask(path=str(path_of(room, slug)), recipient=reader.recipient, topics=reader.topics)
-    return list((workshop or Workshop(room.root)).answer(ask))
+    workshop = Workshop(room.root)
+    shown = workshop.ask(ask)
+    return [shown, workshop.check()] if isinstance(shown, Shown) else [shown]
 
 
 def test_an_issue_is_shown_as_its_reader_gets_it(room):
@@ -351,7 +353,7 @@ def test_every_way_of_saving_is_seen(room, change):
 
 def test_the_last_good_version_stays_while_the_issue_is_in_pieces(room):
     workshop = Workshop(room.root)
-    with Studio(load_project(room.root, {}), path_of(room), workshop.answer, lambda: NOW) as studio:
+    with Studio(load_project(room.root, {}), path_of(room), workshop, lambda: NOW) as studio:
         good = wait_for(lambda: studio.state if studio.state.is_checked else None)
         room.issue(SLUG, body="{{ nme }}")
         broken = wait_for(lambda: studio.state if studio.state.failed else None)
@@ -372,7 +374,7 @@ def test_the_last_good_version_stays_while_the_issue_is_in_pieces(room):
 
 
 def test_who_waits_is_told_of_news_and_let_go_at_the_end(room):
-    studio = Studio(load_project(room.root, {}), path_of(room), lambda _: [], lambda: NOW)
+    studio = Studio(load_project(room.root, {}), path_of(room), None, lambda: NOW)
     assert studio.wait(after=0, seconds=0.01).number == 0
     studio._take(SHOWN, studio.state)
     assert studio.wait(after=0, seconds=20).number == 1
@@ -387,15 +389,14 @@ def test_a_child_that_dies_costs_one_answer(room):
     with CompilingChild(room.root) as child:
         process = child._process
         os.kill(process.pid, signal.SIGKILL)
-        (failed,) = child.ask(ask)
+        failed = child.ask(ask)
         assert isinstance(failed, Failed)
         assert "broke the compiler" in failed.notes[0].words
-        shown, checked = child.ask(ask)
-        assert isinstance(shown, Shown)
-        assert isinstance(checked, Checked)
+        assert isinstance(child.ask(ask), Shown)
+        assert isinstance(child.check(), Checked)
         child._limit_s = 0.01
         os.kill(child._process.pid, signal.SIGSTOP)
-        (late,) = child.ask(ask)
+        late = child.ask(ask)
         assert "more than" in late.notes[0].words
         second = child._process
     assert process.poll() is not None

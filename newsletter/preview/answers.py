@@ -1,6 +1,6 @@
 """What the preview asks of its compiling child, and what that answers: one JSON object a line.
 
-A child answers each question with ``Shown`` or ``Failed``, and a ``Shown`` is followed by ``Checked``.
+``Ask`` is answered with ``Shown`` or ``Failed``, ``Check`` with ``Checked``.
 """
 
 import msgspec
@@ -11,12 +11,16 @@ ERROR, WARNING, WAIVED = "error", "warning", "waived"
 """How grave a note is; an error keeps an issue from being approved."""
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     """Ask for the issue at ``path``, for a recipient who chose these topics (none for all)."""
 
     path: str
     recipient: Recipient
     topics: tuple[str, ...] = ()
+
+
+class Check(msgspec.Struct, frozen=True, tag="check"):
+    """Ask what the checks find in the issue that was shown last."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +36,9 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """Hold an image of the mail."""
+    """Hold an image of the mail, and the name by which the page asks for it: equal ones have the same."""
 
+    name: str
     media_type: str
     content: bytes
 
@@ -96,4 +101,5 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True, tag="checked"):
     source: dict[str, str] = {}
 
 
+Question = Ask | Check
 Answer = Shown | Failed | Checked

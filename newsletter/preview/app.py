@@ -18,7 +18,7 @@ from flask import Flask, Response, request
 from newsletter.config import Project, find_issue, list_slugs
 from newsletter.errors import InputError, NewsletterError
 from newsletter.preview.answers import Note, Shown
-from newsletter.preview.frames import DARK, LIGHT, frame_html, picture_name
+from newsletter.preview.frames import DARK, LIGHT, frame_html
 from newsletter.preview.readers import find_reader
 from newsletter.preview.studio import State, Studio
 
@@ -216,7 +216,7 @@ def _serve_mail(app: Flask, front: Front) -> None:
             return _words(f"there is no mail {number} yet", 404)
         scheme = DARK if request.args.get("scheme") == DARK else LIGHT
         base = f"/frame/{front.frame_token}/picture"
-        places = {address: f"{base}/{picture_name(picture)}" for address, picture in shown.pictures.items()}
+        places = {address: f"{base}/{picture.name}" for address, picture in shown.pictures.items()}
         response = Response(frame_html(shown.html, scheme, places), content_type="text/html; charset=utf-8")
         images = "'none'" if request.args.get("images") == "off" else "'self' https: http: data:"
         response.headers["Content-Security-Policy"] = _MAIL_POLICY.format(images=images)
@@ -225,7 +225,7 @@ def _serve_mail(app: Flask, front: Front) -> None:
     def picture(name: str) -> Response:
         shown = front.studio.state.shown
         for each in shown.pictures.values() if shown else ():
-            if picture_name(each) == name:
+            if each.name == name:
                 response = Response(each.content, content_type=each.media_type)
                 response.headers["Cache-Control"] = "private, max-age=3600, immutable"
                 response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -6,10 +6,11 @@ until that ends (``answers``). Nothing is written to disk, nothing is sent.
 
 import datetime as dt
 import gc
+import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
@@ -20,7 +21,6 @@ from newsletter.compiler import (
     Compiled,
     compile_issue,
     load_issue,
-    mail_urls,
     message_parts,
     refuse_unsendable,
     sample_message,
@@ -41,6 +41,7 @@ from newsletter.preview.answers import (
     Field,
     Note,
     Picture,
+    Question,
     Shown,
     Sizes,
 )
@@ -64,9 +65,10 @@ class Workshop:
         self._root = root
         self._project: Project | None = None
         self._renderer: Renderer | None = None
+        self._last: tuple[Project, LoadedIssue, Renderer, Compiled] | None = None
 
-    def answer(self, ask: Ask) -> Iterator[Answer]:
-        """Yield what there is to say of an issue: how it looks, then what the checks find; or why there is nothing."""
+    def ask(self, ask: Ask) -> Answer:
+        """Return how an issue looks, or why it does not."""
         watched: tuple[str, ...] = ()
         try:
             project, renderer = self._open()
@@ -74,13 +76,24 @@ class Workshop:
             watched = _pictures_of(project, loaded)
             started = time.perf_counter()
             compiled = compile_issue(project, loaded, topical_sections(loaded.issue).variant_of(ask.topics), renderer)
-            yield _show(project, loaded, compiled, ask, started)
-            yield _checked(project, loaded, renderer, compiled)
+            self._last = (project, loaded, renderer, compiled)
+            return _show(project, loaded, compiled, ask, started)
         except NewsletterError as error:
             notes = _notes_of(error)
-            yield Failed(notes=notes, watched=watched, source=_sources(self._root, notes))
+            return Failed(notes=notes, watched=watched, source=_sources(self._root, notes))
         except Exception as error:  # whatever it is, the next save may mend it
-            yield Failed(notes=(Note(severity=ERROR, words=f"bug: {type(error).__name__}: {error}"),), watched=watched)
+            return Failed(notes=(_bug(error),), watched=watched)
+
+    def check(self) -> Answer:
+        """Return what is found in the issue that was shown last."""
+        if self._last is None:
+            return Checked(notes=())
+        try:
+            return _checked(*self._last)
+        except NewsletterError as error:
+            return Checked(notes=_notes_of(error))
+        except Exception as error:  # the mail is there all the same
+            return Checked(notes=(_bug(error),))
 
     def _open(self) -> tuple[Project, Renderer]:
         project = load_project(self._root, os.environ)
@@ -112,7 +125,10 @@ def _show(project: Project, loaded: LoadedIssue, compiled: Compiled, ask: Ask, s
             pictures=sum(len(resource.content) for resource in compiled.edition.resources),
             message=len(message.content),
         ),
-        pictures=_pictures(project, issue.slug, compiled.images),
+        pictures={
+            compiled.image_urls[image.src]: Picture(_name_of(image), image.media_type, image.content)
+            for image in compiled.images
+        },
         fields=_fields(compiled.edition, ask.recipient),
         variant=variant_words(compiled.edition.variant),
         watched=_pictures_of(project, loaded),
@@ -127,11 +143,12 @@ def _checked(project: Project, loaded: LoadedIssue, renderer: Renderer, compiled
 
     if compiled.edition.variant:
         compiled = compile_issue(project, loaded, renderer=renderer)
-    notes = list(_unsendable(project, loaded, compiled.edition))
     refuse_unknown_settings(project)
     today = dt.datetime.now(project.zone).date()
     report = check_compiled(project, loaded, compiled, today=today).report
-    notes += [_finding_note(finding) for finding in report.findings]
+    notes = [_finding_note(finding) for finding in report.findings]
+    if not report.errors:  # most of what keeps a mail from being sent is a check as well
+        notes = [*_unsendable(project, loaded, compiled.edition), *notes]
     if words := placeholder_warning(project):
         notes.append(Note(severity=WARNING, words=words))
     notes += [_finding_note(finding) for finding in report.waived]
@@ -190,9 +207,8 @@ def _send_at(project: Project, loaded: LoadedIssue) -> str:
     return f"{send_at.astimezone(project.zone):%Y-%m-%d %H:%M} {project.zone.key}" if send_at else ""
 
 
-def _pictures(project: Project, slug: str, images: tuple[LocalImage, ...]) -> dict[str, Picture]:
-    urls = mail_urls(project, slug, images)
-    return {urls[image.src]: Picture(image.media_type, image.content) for image in images}
+def _name_of(image: LocalImage) -> str:
+    return hashlib.sha256(image.content).hexdigest()[:32]
 
 
 def _pictures_of(project: Project, loaded: LoadedIssue) -> tuple[str, ...]:
@@ -206,6 +222,10 @@ def _notes_of(error: NewsletterError) -> tuple[Note, ...]:
     if isinstance(error, ProblemsError):
         return tuple(_note(problem, ERROR) for problem in error.problems)
     return tuple(Note(severity=ERROR, words=line) for line in str(error).splitlines() or [type(error).__name__])
+
+
+def _bug(error: Exception) -> Note:
+    return Note(severity=ERROR, words=f"bug: {type(error).__name__}: {error}", fix="please report it")
 
 
 def _note(problem: Problem, severity: str) -> Note:
@@ -240,9 +260,10 @@ def run(root: Path, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer questions, a line each, until there are no more."""
     workshop = Workshop(root)
     for line in questions:
-        for answer in workshop.answer(msgspec.json.decode(line, type=Ask)):
-            answers.write(msgspec.json.encode(answer) + b"\n")
-            answers.flush()
+        question: Question = msgspec.json.decode(line, type=Question)
+        answer = workshop.ask(question) if isinstance(question, Ask) else workshop.check()
+        answers.write(msgspec.json.encode(answer) + b"\n")
+        answers.flush()
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ What an issue or a theme does to a native parser costs that one answer; the page
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +13,7 @@ from typing import Self
 import msgspec
 
 from newsletter.childprocess import child_environment
-from newsletter.preview.answers import ERROR, Answer, Ask, Failed, Note, Shown
+from newsletter.preview.answers import ERROR, Answer, Ask, Check, Failed, Note, Question
 
 CHILD_S = 30.0
 """Seconds that one answer may take."""
@@ -38,12 +37,13 @@ class CompilingChild:
     ) -> None:
         self.close()
 
-    def ask(self, ask: Ask) -> Iterator[Answer]:
-        """Yield what the child answers: ``Shown`` and then ``Checked``, or ``Failed``."""
-        first = self._exchange(msgspec.json.encode(ask) + b"\n")
-        yield first
-        if isinstance(first, Shown):
-            yield self._exchange(b"")
+    def ask(self, ask: Ask) -> Answer:
+        """Return ``Shown``, or ``Failed``: also where the child broke, or took too long."""
+        return self._exchange(ask)
+
+    def check(self) -> Answer:
+        """Return ``Checked``, or ``Failed`` where the child broke over it."""
+        return self._exchange(Check())
 
     def close(self) -> None:
         """End the child; closing twice does nothing."""
@@ -64,8 +64,7 @@ class CompilingChild:
             )
         return self._process
 
-    def _exchange(self, question: bytes) -> Answer:
-        """Write a question, or none, and return the next answer."""
+    def _exchange(self, question: Question) -> Answer:
         process = self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -73,7 +72,7 @@ class CompilingChild:
         timer.daemon = True
         timer.start()
         try:
-            process.stdin.write(question)
+            process.stdin.write(msgspec.json.encode(question) + b"\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except OSError:  # the pipe of a child that ended

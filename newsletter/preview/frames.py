@@ -4,12 +4,9 @@ Browsers ask the system for the scheme; here the question is answered in the sty
 by side. Nothing else of the mail is changed.
 """
 
-import hashlib
 import html
 import re
 from collections.abc import Mapping
-
-from newsletter.preview.answers import Picture
 
 LIGHT, DARK = "light", "dark"
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
@@ -26,8 +23,3 @@ def frame_html(mail: str, scheme: str, pictures: Mapping[str, str]) -> str:
     own = f'<base target="_blank"><style>:root{{color-scheme:{scheme}}}</style>'
     found = _HEAD.search(shown)
     return f"{shown[: found.end()]}{own}{shown[found.end() :]}" if found else own + shown
-
-
-def picture_name(picture: Picture) -> str:
-    """Return the name under which a picture is served: equal ones have the same."""
-    return hashlib.sha256(picture.content).hexdigest()[:32]

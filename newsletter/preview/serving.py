@@ -40,7 +40,7 @@ def open_preview(
     ``send_proof`` mails an issue to an address and returns whether it was accepted, with the words of the answer.
     Raises ConfigError where the port cannot be had.
     """
-    with CompilingChild(project.root) as child, Studio(project, issue, child.ask, clock) as studio:
+    with CompilingChild(project.root) as child, Studio(project, issue, child, clock) as studio:
         # Flask takes a while: by then the child has begun.
         from newsletter.preview.app import BODY_MAX, Front, make_app
         from newsletter.web.listening import Server

@@ -5,22 +5,37 @@ was shown before where it is, with its notes beside it.
 """
 
 import datetime as dt
+import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from newsletter.config import Project, load_project
 from newsletter.errors import ConfigError
 from newsletter.preview.answers import Answer, Ask, Checked, Failed, Note, Shown
 from newsletter.preview.readers import SAMPLE_READER, Reader
-from newsletter.preview.watching import LOOK_S, Fingerprint, look
+from newsletter.preview.watching import LOOK_S, Fingerprint, agree, look
 
-Compile = Callable[[Ask], Iterable[Answer]]
-"""Answer a question: ``compiling.CompilingChild.ask``."""
+QUIET_S = 0.3
+"""Seconds without a save before the checks are run: the mail itself comes first, and so does the next save."""
+
+
+class Compiler(Protocol):
+    """Answer questions: ``compiling.CompilingChild``, or the ``child.Workshop`` in it."""
+
+    def ask(self, ask: Ask) -> Answer:
+        """Return how an issue looks, or why it does not."""
+
+    def check(self) -> Answer:
+        """Return what is found in the issue that was shown last."""
+
+
+_Seen = tuple[Fingerprint, Path, Reader]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +61,9 @@ class State:
 class Studio:
     """Watch one issue at a time; a context manager that watches as long as the block lasts."""
 
-    def __init__(self, project: Project, issue: Path, compile_: Compile, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, project: Project, issue: Path, compiler: Compiler, clock: Callable[[], dt.datetime]) -> None:
         self.project = project
-        self._compile = compile_
+        self._compiler = compiler
         self._clock = clock
         self._state = State(issue=issue)
         self._watched: tuple[str, ...] = ()
@@ -96,25 +111,39 @@ class Studio:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        seen: tuple[Fingerprint, Path, Reader] | None = None
+        seen: _Seen | None = None
+        check_at = math.inf
         while not self._stop.is_set():
             state = self._state
-            now = (look(self.project, state.issue, self._watched), state.issue, state.reader)
-            if now == seen:
+            now = self._look(state)
+            if now != seen:
+                seen = now  # taken before compiling: what is saved meanwhile is seen by the next look
+                check_at = time.monotonic() + QUIET_S if self._show(state, seen) else math.inf
+                seen = self._with_new_images(seen)
+            elif time.monotonic() >= check_at:
+                check_at = math.inf
+                answer = self._compiler.check()
+                self._take(Checked(notes=answer.notes) if isinstance(answer, Failed) else answer, state)
+            else:
                 self._stop.wait(LOOK_S)
-                continue
-            seen = now  # taken before compiling: what is saved meanwhile is seen by the next look
-            self._read_project()
-            ask = Ask(path=str(state.issue), recipient=state.reader.recipient, topics=state.reader.topics)
-            for answer in self._compile(ask):
-                self._take(answer, state)
-            if self._watched_changed(seen[0]):
-                seen = (look(self.project, state.issue, self._watched), state.issue, state.reader)
 
-    def _watched_changed(self, seen: Fingerprint) -> bool:
-        """Tell whether the issue names other images than before: those are no change of their own."""
-        known = {path for path, *_ in seen}
-        return any(path not in known for path in self._watched)
+    def _look(self, state: State) -> _Seen:
+        return look(self.project, state.issue, self._watched), state.issue, state.reader
+
+    def _show(self, state: State, seen: _Seen) -> bool:
+        """Compile, and tell whether there is a mail to check."""
+        self._read_project()
+        ask = Ask(path=str(state.issue), recipient=state.reader.recipient, topics=state.reader.topics)
+        answer = self._compiler.ask(ask)
+        if isinstance(answer, Shown) or self._look(state) == seen:
+            self._take(answer, state)
+        # Otherwise a file was read amid its being written; the next look reads it whole.
+        return isinstance(answer, Shown)
+
+    def _with_new_images(self, seen: _Seen) -> _Seen:
+        """Return what was seen with the images that the issue names now: that it names others is no further change."""
+        fresh = look(self.project, seen[1], self._watched)
+        return (fresh, *seen[1:]) if agree(seen[0], fresh) else seen
 
     def _read_project(self) -> None:
         try:

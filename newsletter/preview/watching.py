@@ -28,6 +28,12 @@ def look(project: Project, issue: Path, others: Iterable[str] = ()) -> Fingerpri
     return tuple((path, *_stamp(path)) for path in paths)
 
 
+def agree(one: Fingerprint, other: Fingerprint) -> bool:
+    """Tell whether no path changed that stands in both; what came into a folder has changed the folder."""
+    known = {path: stamp for path, *stamp in one}
+    return all(known.get(path, stamp) == stamp for path, *stamp in other)
+
+
 def _below(folder: Path) -> Iterator[str]:
     """Yield the folder, and every file and folder in it, as far as there is an end to them."""
     waiting, count = [str(folder)], 0

@@ -132,6 +132,12 @@ def _importing(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_importing(folder, arguments.quick)
 
 
+def _preview(folder: Path, arguments: argparse.Namespace) -> Report:
+    from preview import measure_preview
+
+    return measure_preview(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -141,6 +147,7 @@ _BENCHES: Mapping[str, Bench] = {
     "ledger": _ledger,
     "sending": _sending,
     "distance": _distance,
+    "preview": _preview,
     "growth": _growth,
     "importing": _importing,
 }

@@ -5,6 +5,7 @@ read or compiled is a finding too, so that whoever asks gets one list.
 """
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,9 @@ from newsletter.errors import ConfigError, InputError, NotAllowedError, Problems
 from newsletter.model import Message
 from newsletter.pool import past_articles
 from newsletter.reading import any_html, read_message
+from newsletter.revisions import open_revision
 from newsletter.sources import LoadedIssue, effective_templates, shown_path
+from newsletter.stories import PastArticle
 
 BROKEN = "issue.broken"
 """The id of what makes an issue impossible to read or compile; it cannot be turned off."""
@@ -100,10 +103,13 @@ def check_compiled(
     today: dt.date,
     ask: Ask | None = None,
     ask_spam: AskSpam | None = None,
+    past: Sequence[PastArticle] | None = None,
 ) -> Checked:
-    """Check an issue that was compiled already."""
+    """Check an issue that was compiled already; ``past`` is what other issues had, read from them where it is None."""
     message = sample_message(project, loaded.issue, compiled.edition)
     subject = subject_of(project, loaded, compiled, message, today=today)
+    if past is not None:
+        subject = replace(subject, past=[article for article in past if article.slug < loaded.issue.slug])
     if ask:
         targets = (link.target or "" for link in subject.links)
         subject = replace(subject, answers=ask([url for url in dict.fromkeys(targets) if url.startswith("http")]))
@@ -136,6 +142,39 @@ def subject_of(
         },
         past=tuple(article for article in past_articles(project, without=slug) if article.slug < slug),
     )
+
+
+def new_since(project: Project, path: Path, checked: Checked, commit: str, *, today: dt.date) -> Report:
+    """Return the report with only those findings that the newsletter of a git commit did not have in this issue.
+
+    Raises InputError where git knows no such commit.
+    """
+    with open_revision(project, path, commit) as revision:
+        if revision.is_new:
+            return checked.report
+        try:
+            loaded = load_issue(revision.project, revision.issue)
+            revision.fetch_images(loaded.issue, project.root.resolve())
+            compiled = compile_issue(revision.project, loaded)
+            past = past_articles(project, without=loaded.issue.slug)
+            former = check_compiled(revision.project, loaded, compiled, today=today, past=past).report
+        except ProblemsError as error:
+            former = broken_report(error)
+    known = Counter(map(_sameness, (*former.findings, *former.waived)))
+    return replace(
+        checked.report,
+        findings=tuple(finding for finding in checked.report.findings if not _take(known, _sameness(finding))),
+    )
+
+
+def _sameness(finding: Finding) -> tuple[str, str, str]:
+    """Return what a finding has in common with the same one in another version of the file, on another line."""
+    return finding.check, re.sub(r"\bline \d+", "line", finding.message), finding.article
+
+
+def _take(known: Counter[tuple[str, str, str]], key: tuple[str, str, str]) -> bool:
+    known[key] -= 1
+    return known[key] >= 0
 
 
 def check_message(content: bytes, config: Config | None, *, today: dt.date, ask_spam: AskSpam | None = None) -> Report:

@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
@@ -72,6 +72,10 @@ class Answer:
     last_modified: str = ""
 
 
+_Read = Callable[[httpcore.Response], tuple[dict[str, Any], str]]
+"""What reads an answer: its parts, and the address that it leads to, ``""`` for none."""
+
+
 class Fetcher:
     """Ask for one address after the other; threads may share it."""
 
@@ -87,19 +91,30 @@ class Fetcher:
         Raises FeedError, in words that follow the name of the feed, for whatever else happens; TryLaterError where the
         server is busy.
         """
-        deadline = time.monotonic() + self._policy.timeout_s
         condition = [(b"If-None-Match", etag.encode("latin-1", "ignore"))] if etag else []
         condition += [(b"If-Modified-Since", last_modified.encode("latin-1", "ignore"))] if last_modified else []
-        headers = [(b"Accept", accept.encode()), *condition]
+        parts = self._follow(url, [(b"Accept", accept.encode()), *condition], self._read)
+        return Answer(**parts)
+
+    def look(self, url: str) -> Answer:
+        """Return which status ``url`` answers in the end, whatever it is, and where; nothing of the page is read.
+
+        Raises FeedError where there is no answer, or the address may not be asked.
+        """
+        return Answer(**self._follow(url, [(b"Accept", b"text/html, */*;q=0.5")], _read_status))
+
+    def _follow(self, url: str, headers: list[tuple[bytes, bytes]], read: _Read) -> dict[str, Any]:
+        """Ask ``url``, and where it leads to; return the parts of the last answer."""
+        deadline = time.monotonic() + self._policy.timeout_s
         moved_to, is_permanent = "", True
         for _ in range(REDIRECTS_MAX + 1):
             target = checked_target(url, self._policy)
             with self._turn(target.host):
-                answer, location = self._ask(target, headers, deadline)
+                parts, location = self._ask(target, headers, deadline, read)
             if not location:
-                return Answer(**{**answer, "url": url, "moved_to": moved_to})
+                return {**parts, "url": url, "moved_to": moved_to}
             url = urljoin(url, location)
-            is_permanent = is_permanent and answer["status"] in _PERMANENT
+            is_permanent = is_permanent and parts["status"] in _PERMANENT
             moved_to = url if is_permanent else moved_to
         raise FeedError(f"redirects more than {REDIRECTS_MAX} times")
 
@@ -110,7 +125,9 @@ class Fetcher:
         with lock:
             yield
 
-    def _ask(self, target: "Target", headers: list[tuple[bytes, bytes]], deadline: float) -> tuple[dict[str, Any], str]:
+    def _ask(
+        self, target: "Target", headers: list[tuple[bytes, bytes]], deadline: float, read: _Read
+    ) -> tuple[dict[str, Any], str]:
         """Return the parts of an answer, and the address that it leads to, ``""`` for none."""
         own = [(b"Host", target.authority.encode()), (b"User-Agent", self._policy.agent.encode("latin-1", "replace"))]
         own += [(b"Accept-Encoding", b"gzip, deflate, br"), (b"Connection", b"close")]
@@ -121,7 +138,7 @@ class Fetcher:
                 httpcore.ConnectionPool(ssl_context=self._tls, max_connections=1, network_backend=network) as pool,
                 pool.stream("GET", target.url, headers=own + headers, extensions={"timeout": timeouts}) as response,
             ):
-                return self._read(response)
+                return read(response)
         except httpcore.TimeoutException:
             raise FeedError(f"took longer than {self._policy.timeout_s:g} seconds") from None
         except (httpcore.NetworkError, ssl.SSLError, OSError) as error:
@@ -149,6 +166,12 @@ class Fetcher:
             raise FeedError(f"answers {status}: {_WORDS.get(status, 'no feed')}")
         unpack = _Unpacker(headers.get("content-encoding", ""), self._policy.size_max)
         return parts | {"content": unpack(response.iter_stream())}, ""
+
+
+def _read_status(response: httpcore.Response) -> tuple[dict[str, Any], str]:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+    location = headers.get("location", "").strip() if response.status in _PERMANENT | _TEMPORARY else ""
+    return {"status": response.status}, location.encode("latin-1").decode("utf-8", "replace")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

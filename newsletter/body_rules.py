@@ -35,10 +35,10 @@ def encoding(reading: Reading) -> Iterator[str]:
         if part.transfer_encoding != "quoted-printable":
             yield f"{name}: the transfer encoding is {part.transfer_encoding}, not quoted-printable"
             continue
-        lines = part.encoded.replace(b"\r\n", b"\n").split(b"\n")
-        if any(len(line) > QUOTED_LINE_MAX for line in lines):
+        lines = part.encoded.replace(b"\r\n", b"\n")
+        if max(map(len, lines.split(b"\n"))) > QUOTED_LINE_MAX:
             yield f"{name}: a quoted-printable line is longer than {QUOTED_LINE_MAX}"
-        if any(line.endswith((b" ", b"\t")) for line in lines):
+        if b" \n" in lines or b"\t\n" in lines or lines.endswith((b" ", b"\t")):
             yield f"{name}: a line ends in a space"
         if _NOT_QUOTED.search(part.encoded):
             yield f"{name}: an '=' is not followed by two hexadecimal digits or a line break"

@@ -20,7 +20,7 @@ QUICK_S, SLOW_S = 10.0, 60.0
 _MESSAGE_MAX = 4 * 1024 * 1024
 _TOTAL = re.compile(r"\(\s*(-?[\d.]+) (?:points|hits), +(-?[\d.]+) required\)")
 _FIRST_LINE = re.compile(r"(-?[\d.]+)/(-?[\d.]+)\s")
-_RULE = re.compile(r"^ *(-?\d+\.\d) +([A-Z][A-Z0-9_]+) +(.*(?:\n {20,}\S.*)*)", re.MULTILINE)
+_RULE = re.compile(r"^ *(-?\d+(?:\.\d)?) +([A-Z][A-Z0-9_]+) +(.*(?:\n {20,}\S.*)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

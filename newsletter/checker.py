@@ -236,8 +236,11 @@ def broken_report(error: ProblemsError) -> Report:
 
 
 def _template_texts(project: Project) -> dict[str, str]:
-    return {
+    """Return the texts of which the theme is made: the mail's templates, and the settings with its colours."""
+    texts = {
         shown_path(project, path): path.read_text(encoding="utf-8", errors="replace")
         for name, path in effective_templates(project).items()
         if name.startswith("email/")
     }
+    settings = project.root / CONFIG_NAME
+    return texts | {CONFIG_NAME: settings.read_text(encoding="utf-8", errors="replace") if settings.is_file() else ""}

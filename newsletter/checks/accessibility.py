@@ -80,7 +80,9 @@ def _readable(colour: Colour, ground: Colour, needed: float) -> Colour:
 
 
 def _place_of_colour(subject: Subject, colour: Colour, shown: Shown) -> Place | None:
-    return place_of_pattern(subject, re.escape(str(colour))) or place_of_text(subject, shown.text)
+    long = str(colour)
+    short = f"#{long[1::2]}" if long[1::2] == long[2::2] else long
+    return place_of_pattern(subject, rf"(?:{long}|{short})\b") or place_of_text(subject, shown.text)
 
 
 def _quoted(text: str) -> str:

@@ -23,13 +23,14 @@ _LINK, _DARK_LINK = Colour(0, 0, 0.933), Colour(0.62, 0.62, 1)
 _DIM = 0.18
 """Luminance of a ground from which on mail clients show links that have no colour in the blue for light mode."""
 _RELEVANT = frozenset(
-    "color background-color background background-image font-size font-weight display visibility opacity".split()
+    "color background-color background background-image font font-size font-weight display visibility opacity".split()
 )
 _DECISIVE = ("style", "bgcolor", "background", "hidden", "href", "color", "size", "text")
 """Attributes on which an element's look depends, beside those that rules ask for."""
 _CLASS = re.compile(r"\.([A-Za-z_][\w-]*)")
 _ATTRIBUTE = re.compile(r"\[\s*([\w-]+)")
 _LENGTH = re.compile(r"([\d.]+)(px|pt|em|rem|%)?")
+_FONT = re.compile(r"((?:[a-z-]+ +|[1-9]00 +)*?)((?:x{1,2}-)?(?:small|large)|medium|[\d.]+(?:px|pt|em|rem|%))(?=[ /])")
 _PIXELS = {"px": 1.0, "pt": 4 / 3, "rem": 16.0, None: 1.0}
 _KEYWORDS = {
     "xx-small": 9.0,
@@ -42,7 +43,7 @@ _KEYWORDS = {
 }
 _FONT_SIZES = ("", "x-small", "small", "medium", "large", "x-large", "xx-large")
 """What ``<font size=1>`` and so on mean."""
-_OWN_SIZES = {"h1": 2.0, "h2": 1.5, "h3": 1.17, "h5": 0.83, "h6": 0.67, "small": 0.83, "sub": 0.83, "sup": 0.83}
+_OWN_SIZES = {"h1": 2.0, "h2": 1.5, "h3": 1.17, "h5": 0.83, "h6": 0.67, "small": 5 / 6, "sub": 5 / 6, "sup": 5 / 6}
 _BOLD_TAGS = frozenset(("b", "strong", "th", "h1", "h2", "h3", "h4", "h5", "h6"))
 _UNSHOWN = frozenset(("head", "style", "script", "title", "template", "noscript"))
 _SPECIAL_TAGS = _BOLD_TAGS | _UNSHOWN | {*_OWN_SIZES, "a", "font", "body"}
@@ -161,11 +162,20 @@ def _ruled_values(matches: _Matches, rules: Sequence[StyleRule]) -> Mapping[str,
 
 
 def _add(values: _Values, declarations: Sequence[Declaration], rest: tuple[bool, _Specificity, int]) -> None:
-    for name, value, important in declarations:
-        if name in _RELEVANT:
+    for shorthand, whole, important in declarations:
+        for name, value in _longhands(whole) if shorthand == "font" else ((shorthand, whole),):
             winner = _Winner((important, *rest), value)
-            if name not in values or winner.rank >= values[name].rank:
+            if name in _RELEVANT and (name not in values or winner.rank >= values[name].rank):
                 values[name] = winner
+
+
+@functools.lru_cache(maxsize=256)
+def _longhands(font: str) -> tuple[tuple[str, str], ...]:
+    """Return the size and the weight in the value of a ``font``; none where it names a font of the system."""
+    found = _FONT.match(font.lower())
+    weights = found[1].split() if found else []
+    weight = next((word for word in weights if word.isdecimal() or word.startswith("bold")), "normal")
+    return (("font-size", found[2]), ("font-weight", weight)) if found else ()
 
 
 @functools.lru_cache(maxsize=256)

@@ -186,6 +186,7 @@ def _selector_features(selector: str) -> tuple[tuple[str, str], ...]:
 _ATTRIBUTES = frozenset(
     "background loading popover required srcset target aria-describedby aria-hidden aria-labelledby aria-live".split()
 )
+_ATTRIBUTE_OF = {"loading": "loading-attribute"}
 
 
 def _markup_features(element: Any) -> Iterator[tuple[str, str]]:
@@ -194,7 +195,7 @@ def _markup_features(element: Any) -> Iterator[tuple[str, str]]:
         yield f"html-{_tag_feature(element, tag)}", rf"<{tag}\b"
     for name in element.attrib:
         if name in _ATTRIBUTES:
-            yield f"html-{name}", rf"\b{name}="
+            yield f"html-{_ATTRIBUTE_OF.get(name, name)}", rf"\b{name}="
     if tag == "a" and element.get("href", "").startswith("#") and len(element.get("href")) > 1:
         yield "html-anchor-links", r'href="#'
 

@@ -33,7 +33,8 @@ def place_of_element(subject: Subject, element: Any) -> Place | None:
         place = subject.place_of_target(one.get("href") or one.get("src") or "")
         if place:
             return place
-    return place_of_text(subject, element.text_content())
+    pieces = [piece for piece in element.itertext() if piece.strip()]
+    return place_of_text(subject, " ".join(pieces)) or place_of_text(subject, next(iter(pieces), ""))
 
 
 def place_of_text(subject: Subject, text: str) -> Place | None:

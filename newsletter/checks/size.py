@@ -114,16 +114,18 @@ class _Scales:
 
 def _gmail_clip(subject: Subject) -> Iterator[Found]:
     size = worst_html_size(subject)
-    if size > HTML_MAX:
-        yield _clipped(
-            subject, f"the HTML is {_kb(size)}, and Gmail cuts it off after {_kb(HTML_MAX)}", size - HTML_MAX
-        )
+    excess = size - HTML_MAX
+    if excess > 0:
+        message = f"the HTML is {_kb(size)}, and Gmail cuts it off after {_kb(HTML_MAX)}: {_kb(excess)} too much"
+        yield _clipped(subject, message, excess)
 
 
 def _near_clip(subject: Subject) -> Iterator[Found]:
     size, wanted = worst_html_size(subject), int(subject.limits["html_kb"] * _KB)
     if wanted < size <= HTML_MAX:
-        message = f"the HTML is {_kb(size)}, near to the {_kb(HTML_MAX)} after which Gmail cuts it off"
+        message = (
+            f"the HTML is {_kb(size)}, and Gmail cuts it off after {_kb(HTML_MAX)}: {_kb(HTML_MAX - size)} are left"
+        )
         yield _clipped(subject, message, size - wanted)
 
 
@@ -133,9 +135,9 @@ def _clipped(subject: Subject, message: str, excess: int) -> Found:
     if sum(cost.size for cost in dearest) < excess:
         dearest = _dearest(section_costs(subject)) or dearest
     if not dearest:
-        return Found(f"{message}: {_kb(excess)} too much")
+        return Found(message)
     listed = "; ".join(f"line {cost.place.line}, {_headline(cost.words)}: {_kb(cost.size)}" for cost in dearest)
-    return Found(f"{message}: {_kb(excess)} too much", dearest[0].place, f"shorten what costs most: {listed}")
+    return Found(message, dearest[0].place, f"shorten what costs most: {listed}")
 
 
 def _dearest(costs: Sequence[Cost]) -> list[Cost]:

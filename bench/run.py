@@ -138,6 +138,12 @@ def _preview(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_preview(folder, arguments.quick)
 
 
+def _feeds(folder: Path, arguments: argparse.Namespace) -> Report:
+    from feeds import measure_feeds
+
+    return measure_feeds(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -150,6 +156,7 @@ _BENCHES: Mapping[str, Bench] = {
     "preview": _preview,
     "growth": _growth,
     "importing": _importing,
+    "feeds": _feeds,
 }
 
 

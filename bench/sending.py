@@ -10,9 +10,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from mailing import SIZE, Mailing, make_edition
@@ -24,8 +25,9 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from certificates import make_certificate
 from postgres_server import PostgresServer, missing_reason
 
-CONNECTIONS, USUAL = 10, 4
-"""What our sends have here, and what ``[send] connections`` is unless told; smtp-source has what suits it best."""
+CHOICES, USUAL = (1, 2, 4, 10, 20), 4
+"""Connections of which the best are taken, for ours on either store as for smtp-source; and what is usual: what
+``[send] connections`` is unless told."""
 _HERE = Path(__file__).parent
 _TARGETS = {
     "smtp-source": Target(1.0, at_least=True),
@@ -35,9 +37,10 @@ _TARGETS = {
     "dkim": Target(0.5, at_least=True),
 }
 _WORDS = {
-    "ours": f"newsletter, {CONNECTIONS} connections, SQLite",
-    "postgresql": f"newsletter, {CONNECTIONS} connections, PostgreSQL",
-    "dkim": "newsletter, the same on SQLite, signed with RSA-2048",
+    "ours": "newsletter on SQLite",
+    "postgresql": "newsletter on PostgreSQL",
+    "dkim": "newsletter on SQLite, signed with RSA-2048",
+    "signing": "RSA-2048 signatures alone, on all processors, without any mail",
     "usual": f"newsletter, {USUAL} connections, SQLite",
     "one": "newsletter, one connection, SQLite",
     "smtp-source": "smtp-source as it comes: one fixed message, a connection for each",
@@ -45,8 +48,8 @@ _WORDS = {
     "smtplib": "smtplib, a loop over finished messages",
     "nodemailer": "nodemailer's pool, which makes the messages",
     "nodemailer.raw": "nodemailer's pool, finished messages",
-    "tls": "newsletter, the same on SQLite, over TLS to sink.py",
-    "plain": "newsletter, the same on SQLite, to sink.py without TLS",
+    "tls": "newsletter on SQLite, over TLS to sink.py",
+    "plain": "newsletter on SQLite, to sink.py without TLS",
 }
 Side = Callable[[], Sample]
 
@@ -57,12 +60,13 @@ def measure_sending(folder: Path, quick: bool, npm: Path | None = None) -> Repor
     with ExitStack() as stack:
         port, far_end = stack.enter_context(sinking())
         peers = Peers(folder, {}, "not asked for") if quick else install_peers(npm or folder / "npm")
-        sides = _ours(folder, count, port, stack)
+        sides, chosen = _ours(folder, count, port, stack, (CHOICES[0],) if quick else CHOICES)
         sides |= _peers(folder, count, port, peers)
         samples = in_turns(sides, rounds, warm_up=0 if quick else 1)
     figures = [_rate(name, each, count) for name, each in samples.items()]
     figures += _ratios(samples, count)
     notes = [f"The far end is {far_end}. Each message has about {SIZE:,} bytes; {count:,} a round, {rounds} rounds."]
+    notes.append(f"Connections, as suits each best here: {chosen}. smtp-source has what suits it best too.")
     if not program("smtp-source"):
         notes.append("smtp-source is missing: Postfix is not installed.")
     if reason := missing_reason():
@@ -78,27 +82,40 @@ def measure_sending(folder: Path, quick: bool, npm: Path | None = None) -> Repor
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _ours(folder: Path, count: int, port: int, stack: ExitStack) -> dict[str, Side]:
+def _ours(folder: Path, count: int, port: int, stack: ExitStack, choices: Sequence[int]) -> tuple[dict[str, Side], str]:
+    """Return our sides, and how many connections they have in words."""
     key, certificate = folder / "dkim.pem", make_certificate(folder)
     key.write_bytes(_rsa_pem())
     tls_port, _ = stack.enter_context(sinking(certificate.chain_file))
     plain_port, _ = stack.enter_context(sinking(own=True))
+    sqlite = partial(on_sqlite, folder)
+    best = _best_connections(sqlite, Mailing(store="", count=count, port=port), choices)
+    ours = Mailing(store="", count=count, port=port, connections=best)
     ways = {
-        "ours": {"port": port, "connections": CONNECTIONS},
-        "usual": {"port": port, "connections": USUAL},
-        "one": {"port": port, "connections": 1},
-        "dkim": {"port": port, "connections": CONNECTIONS, "dkim": str(key)},
-        "tls": {"port": tls_port, "connections": CONNECTIONS, "ca_file": str(certificate.ca_file)},
-        "plain": {"port": plain_port, "connections": CONNECTIONS},
+        "ours": ours,
+        "usual": replace(ours, connections=USUAL),
+        "one": replace(ours, connections=1),
+        "dkim": replace(ours, dkim=str(key)),
+        "tls": replace(ours, port=tls_port, ca_file=str(certificate.ca_file)),
+        "plain": replace(ours, port=plain_port),
     }
-    sides: dict[str, Side] = {}
-    for name, way in ways.items():
-        sides[name] = lambda way=way: on_sqlite(folder, Mailing(store="", count=count, **way))  # type: ignore[misc]
+    sides: dict[str, Side] = {name: partial(sqlite, mailing) for name, mailing in ways.items()}
+    sides["signing"] = partial(_printed, [sys.executable, str(_HERE / "signing.py"), "--alone", str(count)], count)
+    chosen = f"{best} on SQLite"
     if not missing_reason():
-        server = stack.enter_context(_postgres())
-        mailing = Mailing(store="", count=count, **ways["ours"])  # type: ignore[arg-type]
-        sides["postgresql"] = lambda: _on_postgres(server, mailing)
-    return sides
+        postgres = partial(_on_postgres, stack.enter_context(_postgres()))
+        best = _best_connections(postgres, ours, choices)
+        sides["postgresql"] = partial(postgres, replace(ours, connections=best))
+        chosen += f", {best} on PostgreSQL"
+    return sides, chosen
+
+
+def _best_connections(carried: Callable[[Mailing], Sample], mailing: Mailing, choices: Sequence[int]) -> int:
+    """Return the number of connections with which a mailing takes the least time."""
+    if len(choices) < 2:
+        return choices[0]
+    takes = {number: carried(replace(mailing, connections=number)).wall_s for number in choices}
+    return min(takes, key=takes.__getitem__)
 
 
 def on_sqlite(folder: Path, mailing: Mailing) -> Sample:
@@ -226,6 +243,8 @@ def _ratios(samples: Mapping[str, Samples], count: int) -> Iterator[Figure]:
         ("ours", "nodemailer.raw", "nodemailer.raw", f"{ours}, over nodemailer's pool with finished messages"),
         ("postgresql", "smtp-source", "postgresql", "newsletter on PostgreSQL, over smtp-source"),
         ("dkim", "smtp-source", "dkim", f"{ours} with DKIM (RSA-2048), over smtp-source"),
+        ("signing", "smtp-source", "signing", "RSA-2048 signatures alone, over smtp-source"),
+        ("dkim", "signing", "dkim.signing", f"{ours} with DKIM, over the signatures alone"),
         ("dkim", "ours", "dkim.plain", f"{ours} with DKIM, over without"),
         ("tls", "plain", "tls", f"{ours} over TLS, over without, both to sink.py"),
     ):

@@ -1,10 +1,9 @@
 """Make marks and results of several connections durable in one commit: what waits for the disk waits together.
 
 A connection hands in what the last message came to and the row whose dot is to go next, and gets its answer once both
-are on the disk. Whoever comes while no commit runs leads: it waits a tenth of a millisecond for company, where there
-may be any, and commits what has gathered; the others wait, and when that commit is done the first of those who came
-meanwhile leads the next. So a commit that takes long only grows; and on a fast disk more connections share each, which
-spares a fifth of the work.
+are on the disk. Whoever comes while no commit runs leads, and commits at once; the others wait, and when that commit is
+done the first of those who came meanwhile leads the next, with all of them. So a slow disk shares each commit among
+many, and a fast one makes nobody wait.
 
 Crash points: before a commit, nothing of what was handed in is recorded, and no dot went for it. After it, all of it
 is, and the dots may go; each connection has one row transmitting at most. A commit that fails fails for all that took
@@ -14,28 +13,20 @@ Not here: SQL (``store.ledger``), the dot (``carrier``).
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from newsletter.delivery import Delivery
 from newsletter.store import Advance, Result
-
-GATHER_S = 0.0001
-"""Seconds that a commit waits for company: less than a disk takes to sync, and far less than a relay to answer."""
 
 Commit = Callable[[Sequence[Result], Sequence[Delivery], Sequence[str]], Advance]
 """Record results and mark rows in one commit, as ``Ledger.advance_deliveries`` does; the texts say by what way."""
 
 
 class GroupCommit:
-    """Share commits between threads; ``advance`` may be called by any number of them.
+    """Share commits between threads; ``advance`` may be called by any number of them."""
 
-    Each commit is put off by ``gather_s`` seconds, in which others may join it: 0 where there is one thread.
-    """
-
-    def __init__(self, commit: Commit, gather_s: float = 0.0) -> None:
+    def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._gather_s = gather_s
         self._lock = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._is_led = False
@@ -58,8 +49,6 @@ class GroupCommit:
 
     def _lead(self) -> None:
         """Commit what has gathered, hand the lead on, and wake who took part."""
-        if self._gather_s:
-            time.sleep(self._gather_s)
         with self._lock:
             batch, self._waiting = self._waiting, []
         try:

@@ -124,8 +124,7 @@ class _Visit:
         self._secure(wire, context)
 
     def _secure(self, wire: Wire, context: ssl.SSLContext) -> None:
-        wire.sock.settimeout(self._wait_s)
-        wire.sock = secured = context.wrap_socket(wire.sock, server_hostname=self._section.host)
+        secured = wire.secure(context, self._section.host)
         names, expires_at = _read_certificate(secured.getpeercert(binary_form=True) or b"")
         self._note(protocol=secured.version() or "", names=names, expires_at=expires_at)
 

@@ -20,7 +20,7 @@ from newsletter.delivery import RUNNING, Delivery, SendState
 from newsletter.dkim import Signer
 from newsletter.errors import InputError, NotAllowedError, Problem, ProblemsError, UnrenderableError
 from newsletter.identity import SenderIdentity
-from newsletter.marks import GATHER_S, GroupCommit
+from newsletter.marks import GroupCommit
 from newsletter.message import PreparedMessage, prepare_message
 from newsletter.model import Message, Recipient
 from newsletter.pace import Rate
@@ -105,8 +105,7 @@ class Run:
         self.lines = setup.lines()
         self.losses: Counter[int] = Counter()
         """How often each row lost a connection that had served nobody."""
-        connections = sum(line.transport.connections for line in self.lines)
-        self.marks = GroupCommit(self._advance, GATHER_S if connections > 1 else 0.0)
+        self.marks = GroupCommit(self._advance)
         self.claims = self._make_claims()
         self._progress = progress
         self._numbers = itertools.count(1)

@@ -40,6 +40,7 @@ DOT_TIMEOUT = 600.0
 _USUAL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _QUIT_TIMEOUT = 5.0
 
+_ENVELOPE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _ADDRESS_STOPS = re.compile(r"[\x00-\x20\x7f<>\ud800-\udfff]")
 
 
@@ -156,15 +157,13 @@ class Connection:
 
     def _open_envelope(self, message: Message) -> Reply | None:
         """Say MAIL, RCPT and DATA unless they were said, in one write where the relay allows it; return the refusal."""
-        commands = self._commands(message)
-        batches = [commands] if self._pipelines else [[command] for command in commands]
         begun, self._begun = self._begun, None
         refusal = None
         try:
-            for batch in batches:
-                if not begun:
-                    self._wire.write(b"".join(line for _, line in batch), self._timeout)
-                for stage, _ in batch:
+            for stages, octets in self._steps(message, begun is message):
+                if octets:
+                    self._wire.write(octets, self._timeout)
+                for stage in stages:
                     reply = self._read(stage)
                     refusal = refusal or (reply if reply.code >= 400 else None)
                 if refusal:
@@ -177,16 +176,22 @@ class Connection:
                 raise
         return refusal
 
-    def _commands(self, message: Message) -> list[tuple[Stage, bytes]]:
+    def _steps(self, message: Message, is_said: bool) -> list[tuple[tuple[Stage, ...], bytes]]:
+        """Return what to write and then to read, step by step; nothing to write where the envelope ``is_said``."""
+        if is_said:
+            return [(_ENVELOPE, b"")]
+        commands = self._commands(message)
+        if self._pipelines:
+            return [(_ENVELOPE, b"".join(commands))]
+        return [((stage,), command) for stage, command in zip(_ENVELOPE, commands, strict=True)]
+
+    def _commands(self, message: Message) -> tuple[bytes, bytes, bytes]:
+        """Return the lines for the three stages of ``_ENVELOPE``."""
         mail_from, rcpt_to = message.envelope.mail_from, message.envelope.rcpt_to
         options = f" SIZE={len(message.content)}" if "size" in self._features else ""
-        if not (mail_from + rcpt_to).isascii():
+        if not (mail_from.isascii() and rcpt_to.isascii()):
             options += " SMTPUTF8"
-        return [
-            (Stage.MAIL, f"MAIL FROM:<{mail_from}>{options}\r\n".encode()),
-            (Stage.RCPT, f"RCPT TO:<{rcpt_to}>\r\n".encode()),
-            (Stage.DATA, b"DATA\r\n"),
-        ]
+        return f"MAIL FROM:<{mail_from}>{options}\r\n".encode(), f"RCPT TO:<{rcpt_to}>\r\n".encode(), b"DATA\r\n"
 
     def _clean_up(self, refusal: Reply, last: Reply) -> None:
         """Bring the relay back to where a message may start; ``last`` is the latest reply it gave."""
@@ -219,7 +224,7 @@ class Connection:
         octets = b".\r\n"
         if following is not None and self._may_begin(following):
             self._begun = following
-            octets += b"".join(line for _, line in self._commands(following))
+            octets += b"".join(self._commands(following))
         self._wire.write(octets, self._dot_timeout)
         return self._read(Stage.DOT)
 
@@ -347,9 +352,8 @@ class _Opening:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             raise ConfigError(f"[smtp] ca_file: {ca_file}: {error}; name a file of PEM certificates") from None
-        wire.sock.settimeout(self.section.timeout)
         try:
-            wire.sock = context.wrap_socket(wire.sock, server_hostname=self.section.host)
+            wire.secure(context, self.section.host)
         except ssl.SSLCertVerificationError as error:
             raise self.unavailable(
                 f"its certificate is not accepted: {error.verify_message}; name the relay in [smtp] host as its"

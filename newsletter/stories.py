@@ -11,9 +11,12 @@ is hidden: whoever disagrees with an order reads why, and changes a weight.
 
 import datetime as dt
 import math
+import operator
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from newsletter.likeness import Collection
 from newsletter.weburls import url_key
@@ -30,9 +33,10 @@ SEED_ALIKE = 0.1
 """Likeness to the first entry of a story below which an entry does not join it: chains must not drift."""
 SEEN_ALIKE = 0.6
 """Likeness of headlines from which on a story was in a past issue."""
-_RAREST, _SHARED, _CANDIDATES = 12, 2, 40
+_RAREST, _SHARED, _CANDIDATES = 16, 3, 20
 _COMMON = 60
 """Entries that may share a piece before it finds no candidates any more."""
+_likeness = operator.itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +154,10 @@ class _Grouper:
         self._titles = Collection(entry.title for entry in entries)
         self._texts = Collection(f"{entry.title} {entry.summary}" for entry in entries)
         self._rarest = [self._texts.rarest(fingerprint, _RAREST) for fingerprint in self._texts.fingerprints]
-        self._holders: defaultdict[str, list[int]] = defaultdict(list)
+        self._holders: defaultdict[int, list[int]] = defaultdict(list)
         self._story_of: list[int] = []
         self._pages: dict[str, int] = {}
+        self._first = 0
         self.stories: list[list[int]] = []
 
     def place(self, position: int) -> None:
@@ -172,44 +177,55 @@ class _Grouper:
             self._holders[piece].append(position)
 
     def _nearest(self, position: int) -> int | None:
-        """Return the story with the entry most alike to that at ``position``, None where none is alike enough."""
-        best, nearest = 0.0, None
-        for other in self._candidates(position):
-            likeness = self._likeness(position, other)
-            if likeness > best and self._is_near_seed(position, self._story_of[other]):
-                best, nearest = likeness, self._story_of[other]
-        return nearest
+        """Return the story with the entry most alike to that at ``position``, None where none is alike enough.
 
-    def _candidates(self, position: int) -> Iterator[int]:
-        """Yield earlier entries of the last days that share rare pieces with that at ``position``."""
+        Alike headlines go before alike texts, however alike those are.
+        """
+        others = self._candidates(position)
+        titles = self._likenesses(self._titles, position, others)
+        by_title = sorted(zip(titles, others, strict=True), key=_likeness, reverse=True)
+        weak = []
+        for likeness, other in by_title:
+            if likeness < TEXTS_ALIKE / 2:
+                break
+            own = self._entries[position].feed == self._entries[other].feed
+            if likeness < (FEED_ALIKE if own else TITLES_ALIKE):
+                weak += [] if own else [other]
+            elif self._is_near_seed(position, self._story_of[other]):
+                return self._story_of[other]
+        texts = self._likenesses(self._texts, position, weak)
+        by_text = sorted(zip(texts, weak, strict=True), key=_likeness, reverse=True)
+        near = (self._story_of[other] for likeness, other in by_text if likeness >= TEXTS_ALIKE)
+        return next((story for story in near if self._is_near_seed(position, story)), None)
+
+    def _candidates(self, position: int) -> Sequence[int]:
+        """Return earlier entries of the last days that share rare pieces with that at ``position``, the most first."""
+        first = self._first_of_window(position)
+        known = [holders for piece in self._rarest[position] if (holders := self._holders.get(piece))]
+        shared = Counter(chain.from_iterable(_from(holders, first) for holders in known if len(holders) <= _COMMON))
+        found = [other for other, count in shared.items() if count >= _SHARED]
+        return sorted(found, key=shared.__getitem__, reverse=True)[:_CANDIDATES]
+
+    def _first_of_window(self, position: int) -> int:
+        """Return the first entry of the last days; asked of one position after the other."""
         since = self._entries[position].published_at - WINDOW
-        shared: Counter[int] = Counter()
-        for piece in self._rarest[position]:
-            holders = self._holders[piece]
-            if len(holders) <= _COMMON:
-                shared.update(holders)
-        for other, count in shared.most_common(_CANDIDATES):
-            if count >= _SHARED and self._entries[other].published_at >= since:
-                yield other
-
-    def _likeness(self, one: int, other: int) -> float:
-        """Return how alike two entries are, 0 where that is not enough for one story."""
-        titles = _alike(self._titles, one, other)
-        if self._entries[one].feed == self._entries[other].feed:
-            return 1 + titles if titles >= FEED_ALIKE else 0.0
-        if titles >= TITLES_ALIKE:
-            return 1 + titles
-        if titles < TEXTS_ALIKE / 2:
-            return 0.0
-        texts = _alike(self._texts, one, other)
-        return texts if texts >= TEXTS_ALIKE else 0.0
+        while self._entries[self._first].published_at < since:
+            self._first += 1
+        return self._first
 
     def _is_near_seed(self, position: int, story: int) -> bool:
-        return _alike(self._texts, position, self.stories[story][0]) >= SEED_ALIKE
+        prints = self._texts.fingerprints
+        return self._texts.likeness(prints[position], prints[self.stories[story][0]]) >= SEED_ALIKE
+
+    @staticmethod
+    def _likenesses(collection: Collection, one: int, others: Iterable[int]) -> list[float]:
+        prints = collection.fingerprints
+        return collection.likenesses(prints[one], map(prints.__getitem__, others))
 
 
-def _alike(collection: Collection, one: int, other: int) -> float:
-    return collection.likeness(collection.fingerprints[one], collection.fingerprints[other])
+def _from(positions: list[int], first: int) -> Sequence[int]:
+    """Return the ascending ``positions`` that are ``first`` or later."""
+    return positions if positions[0] >= first else positions[bisect_left(positions, first) :]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -273,7 +289,7 @@ class Memory:
         self._past = sorted(past, key=lambda article: article.slug)
         self._pages = {key: article.slug for article in self._past if (key := url_key(article.url))}
         self._collection = Collection(article.title for article in self._past)
-        self._holders: defaultdict[str, list[int]] = defaultdict(list)
+        self._holders: defaultdict[int, list[int]] = defaultdict(list)
         for position, fingerprint in enumerate(self._collection.fingerprints):
             for piece in fingerprint.pieces:
                 self._holders[piece].append(position)

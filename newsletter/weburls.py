@@ -5,7 +5,7 @@ Parameters are dropped only where a table names them: a parameter that is not kn
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _Parts = tuple[str, str, str, str, str]
@@ -70,6 +70,10 @@ _AMP_VALUES = {"amp": None, "outputtype": "amp", "amp_js_v": None, "amp_gsa": No
 """Parameters of AMP pages; None is any value."""
 _MOBILE = re.compile(r"^(?:m|mobile|amp)\.|(?<=^[a-z]{2}\.)m\.")
 _AMP_PATH = re.compile(r"/amp/?$|(?<=\.)amp\.(?=html?$)|\.amp$|^/amp(?=/.)")
+_AMP_TARGET = re.compile(r"/(?:[cvi]|amp)(/s)?/(?=[^/]+\.[^/])")
+_SITE = re.compile(r"^(?:www|m|mobile|amp)\.")
+_INDEX = re.compile(r"/(?:index\.(?:html?|php))?$")
+_HOST = re.compile(r"[a-z0-9_.-]+")
 _REST = re.compile(r"https?:/{1,2}[^/]", re.IGNORECASE)
 _BREAKS = re.compile(r"[\t\r\n]")
 _HEX = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -97,8 +101,8 @@ def url_key(url: str) -> str:
     if parts is None:
         return ""
     _, host, path, query, fragment = parts
-    path = re.sub(r"/(?:index\.(?:html?|php))?$", "", path)
-    ordered = urlencode(sorted(_pairs(query)))
+    path = _INDEX.sub("", path)
+    ordered = urlencode(sorted(_pairs(query))) if query else ""
     return f"{host.removeprefix('www.')}{path}{'?' if ordered else ''}{ordered}{'#' if fragment else ''}{fragment}"
 
 
@@ -159,7 +163,7 @@ def _ascii_host(host: str) -> str:
         host = host.encode("idna").decode("ascii")  # UnicodeError is a ValueError
     if ":" in host:
         return f"[{host}]"
-    if not re.fullmatch(r"[a-z0-9_.-]+", host):
+    if not _HOST.fullmatch(host):
         raise ValueError(f"{host!r} is no host")
     return host
 
@@ -207,7 +211,7 @@ def _query_text(query: str, kept: list[tuple[str, str]]) -> str:
 
 
 def _site_of(host: str) -> str:
-    return re.sub(r"^(?:www|m|mobile|amp)\.", "", host)
+    return _SITE.sub("", host)
 
 
 def _counts_readers(host: str, name: str, value: str) -> bool:
@@ -241,13 +245,15 @@ def _target_of(parts: _Parts | None) -> _Parts | None:
 
 
 def _in_parameter(host: str, path: str, query: str) -> str:
+    if not query:
+        return ""
     site = _site_of(host)
     names: Iterable[str] = (
         _TARGET_IN.get(f"{site}{path.rstrip('/')}") or _TARGET_IN.get(site if path == "/" else "") or ()
     )
     if site.endswith(".safelinks.protection.outlook.com"):
         names = ("url",)
-    if re.fullmatch(r"(?:www\.)?google\.(?:[a-z]{2,3}\.)?[a-z]{2,3}", host) and path == "/url":
+    if path == "/url" and re.fullmatch(r"(?:www\.)?google\.(?:[a-z]{2,3}\.)?[a-z]{2,3}", host):
         names = ("url", "q")
     values = dict(_pairs(query))
     return next((values[name] for name in names if values.get(name, "").lower().startswith("http")), "")
@@ -255,20 +261,21 @@ def _in_parameter(host: str, path: str, query: str) -> str:
 
 def _in_amp_cache(host: str, path: str, _query: str) -> str:
     """Undo ``example-com.cdn.ampproject.org/c/s/example.com/…`` and ``google.com/amp/s/example.com/…``."""
-    is_cache = host.endswith(".cdn.ampproject.org")
-    found = (
-        re.match(r"/(?:[cvi]|amp)(/s)?/(?=[^/]+\.[^/])", path) if is_cache or _site_of(host) == "google.com" else None
-    )
+    is_cache = host.endswith(".cdn.ampproject.org") or _site_of(host) == "google.com"
+    found = _AMP_TARGET.match(path) if is_cache else None
     return f"http{'s' if found[1] else ''}://{path[found.end() :]}" if found else ""
 
 
 def _in_path(host: str, path: str, query: str) -> str:
     """Undo redirectors that have their target at the end of their path, such as Yahoo's and proofpoint's."""
-    undo: dict[str, Callable[[], str]] = {
-        "rd.yahoo.com": lambda: unquote(path.partition("*")[2]),
-        "href.li": lambda: unquote(query),
-        "urldefense.com": lambda: path.partition("/v3/__")[2].partition("__;")[0],
-    }
-    site = next((known for known in undo if host == known or host.endswith(f".{known}")), "")
-    target = undo[site]() if site else ""
+    dotted = f".{host}"
+    target = next((undo(path, query) for site, undo in _PATHS.items() if dotted.endswith(site)), "")
     return target if _REST.match(target) else ""
+
+
+_PATHS: Mapping[str, Callable[[str, str], str]] = {
+    ".rd.yahoo.com": lambda path, _query: unquote(path.partition("*")[2]),
+    ".href.li": lambda _path, query: unquote(query),
+    ".urldefense.com": lambda path, _query: path.partition("/v3/__")[2].partition("__;")[0],
+}
+"""Ends of hosts, and how the target is read off path and query."""

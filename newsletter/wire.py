@@ -5,12 +5,17 @@ does instead is an OSError here. Not here: what is said to it (``smtp``), and wh
 """
 
 import re
+import select
 import socket
 import time
 from contextlib import suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from newsletter.model import Reply, Stage
+
+if TYPE_CHECKING:
+    import ssl
 
 # Far beyond the 512 octets of RFC 5321 section 4.5.3.1.5, for the sake of wordy relays, yet bounded.
 _LINE_MAX, _REPLY_MAX, _TEXT_MAX = 4096, 65536, 500
@@ -32,13 +37,21 @@ class Wire:
         self._buffer = bytearray()
         self._deadline = 0.0
         self._room = 0
+        self._limit = -1.0
+        self._poll: select.poll | None = None
         self._allow(timeout)
 
     def write(self, octets: bytes, seconds: float) -> None:
         """Write ``octets`` within ``seconds``; raise OSError when the connection is gone or does not take them."""
         self._allow(seconds)
-        self.sock.settimeout(seconds)
+        self._limit_waits(seconds)
         self.sock.sendall(octets)
+
+    def secure(self, context: "ssl.SSLContext", host: str) -> "ssl.SSLSocket":
+        """Go on over TLS; return the secured socket. Raises OSError, or ValueError for a name that no host has."""
+        self._limit_waits(self.timeout)
+        self.sock = secured = context.wrap_socket(self.sock, server_hostname=host)
+        return secured
 
     def sendall(self, octets: bytes) -> None:
         """Write a command of smtplib's, which then reads the reply line by line."""
@@ -51,7 +64,7 @@ class Wire:
             searched = len(self._buffer)
             if searched > _LINE_MAX:
                 raise GarbageError(f"a line of more than {_LINE_MAX} octets")
-            self.sock.settimeout(self._seconds_left())
+            self._limit_waits(self._seconds_left())
             self._fill()
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
@@ -64,10 +77,19 @@ class Wire:
         """Tell whether the relay has spoken unasked, without waiting; raise OSError when it has hung up."""
         import ssl
 
-        self.sock.settimeout(0)
-        with suppress(BlockingIOError, ssl.SSLWantReadError):
+        if isinstance(self.sock, ssl.SSLSocket):  # what came over the network may be less than a byte of an answer
+            self._limit_waits(0)
+            with suppress(BlockingIOError, ssl.SSLWantReadError):
+                self._fill()
+        elif self._can_read():
             self._fill()
         return bool(self._buffer)
+
+    def _can_read(self) -> bool:
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def close(self) -> None:
         """Close the socket; smtplib calls this too, and twice does no harm."""
@@ -76,6 +98,9 @@ class Wire:
     def read_reply(self, stage: Stage, seconds: float) -> Reply:
         """Read one reply, of one or more lines that must agree on the code (RFC 5321 section 4.2.1)."""
         self._allow(seconds)
+        if not self._buffer:
+            self._limit_waits(seconds)
+            self._fill()
         line = self.readline()
         if line[3:4] == b" ":
             # Most replies are one line, and most of those were said before.
@@ -98,6 +123,11 @@ class Wire:
         # One deadline for a whole reply: a relay that spreads its octets thinly must not hold us for ever.
         self._deadline = time.monotonic() + seconds
         self._room = _REPLY_MAX
+
+    def _limit_waits(self, seconds: float) -> None:
+        if seconds != self._limit:  # each change asks the kernel
+            self.sock.settimeout(seconds)
+            self._limit = seconds
 
     def _fill(self) -> None:
         chunk = self.sock.recv(8192)

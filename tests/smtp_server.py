@@ -267,12 +267,16 @@ class _Session:
             pass
         raise _HangUp
 
-    def at(self, stage: str, *lines: str) -> bool:
-        """Answer ``stage``, or do what was injected for it; tell whether the answer was the usual one."""
+    def at(self, stage: str, *lines: str, before: Callable[[], object] = bool) -> bool:
+        """Answer ``stage``, or do what was injected for it; tell whether the answer was the usual one.
+
+        ``before`` is called right before the usual answer: whoever reads that must find it done.
+        """
         fault = self.server.take_fault(stage)
         if fault is not None:
             fault.act(self)
             return False
+        before()
         self.write("".join(f"{line}\r\n" for line in lines).encode())
         return True
 
@@ -367,8 +371,7 @@ class _Session:
         self.mail_from, self.rcpt_to = None, []
         self.taken += 1
         self.server.dotted.append(message)
-        if self.at("dot", "250 2.0.0 taken"):
-            self.server.accepted.append(message)
+        self.at("dot", "250 2.0.0 taken", before=lambda: self.server.accepted.append(message))
 
     def rset(self, _command: str) -> None:
         self.mail_from, self.rcpt_to = None, []

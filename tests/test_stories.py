@@ -55,7 +55,7 @@ def test_entries_are_grouped_as_people_would():
     chosen_on, measured_on = measure(lambda story: story % 2 == 1), measure(lambda story: story % 2 == 0)
     assert chosen_on >= (0.99, 0.83)
     assert measured_on[0] >= 0.87
-    assert measured_on[1] >= 0.80
+    assert measured_on[1] >= 0.83
 
 
 def test_the_set_has_all_that_makes_it_hard():

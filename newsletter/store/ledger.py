@@ -29,6 +29,7 @@ _RECORDS = {
     (State.TRANSMITTING, Event.REFUSE): "refuse_delivery",
     (State.TRANSMITTING, Event.LOSE): "lose_transmitting",
 }
+_RECORD_QUERIES = {move: f"{query}@{move[0]}" for move, query in _RECORDS.items()}
 
 
 class Ledger:
@@ -334,7 +335,8 @@ class Ledger:
 
 def mask_addresses(text: str) -> str:
     """Return ``text`` with the local part of every address in it replaced by ``…``: the ledger holds no address."""
-    return _LOCAL_PART.sub("…@", storable(text))
+    text = storable(text)
+    return _LOCAL_PART.sub("…@", text) if "@" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,18 +366,19 @@ class _Entry:
 
 
 def _entry(owner: str, result: Result, now: dt.datetime) -> _Entry:
-    state = State.TRANSMITTING if result.marked else State.CLAIMED
-    transition(state, result.outcome.event)
-    retry_at = _retry_at(result, now)
+    event, delivery, reply = result.outcome.event, result.delivery, result.reply
+    move = (State.TRANSMITTING if result.marked else State.CLAIMED, event)
+    transition(*move)
+    retry_at = now if event is Event.ACCEPT else _retry_at(result, now)
     values = {
-        **_key(result.delivery),
-        **_reply_values(result.reply),
+        "send": delivery.send_id,
+        "subscriber": delivery.recipient.subscriber_id,
         "owner": owner,
         "now": to_micros(now),
         "next": to_micros(retry_at or now),
         "charge": int(result.outcome.is_charged),
     }
-    return _Entry(result, f"{_RECORDS[state, result.outcome.event]}@{state}", values, retry_at is None)
+    return _Entry(result, _RECORD_QUERIES[move], values | _reply_values(reply), retry_at is None)
 
 
 def _retry_at(result: Result, now: dt.datetime) -> dt.datetime | None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -54,6 +54,7 @@ class SqliteDatabase:
                 check_same_thread=False,
                 cached_statements=256,
             )
+        self._transactions = _Transactions(self._connection, self._lock, self._translated, self._check_file)
         try:
             self._file = _identity(path)
             self._configure()
@@ -72,24 +73,12 @@ class SqliteDatabase:
         self._queries[asked] = self._queries[name].replace(EVERYBODY, condition)
         return asked
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> "contextlib.AbstractContextManager[None]":
         """Open a transaction that writes; one inside another is part of it.
 
         The write lock is taken at once (BEGIN IMMEDIATE), so that no statement inside can fail for being late.
         """
-        with self._lock, self._translated:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._check_file()
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:  # the block failed, or the commit did, or an interrupt came anywhere between
-                self._roll_back()
-                raise
+        return self._transactions
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -102,7 +91,7 @@ class SqliteDatabase:
             try:
                 yield
             finally:
-                self._roll_back()
+                self._transactions.roll_back()
 
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
@@ -125,7 +114,8 @@ class SqliteDatabase:
         if not sets:
             return []
         with self.transaction():
-            return [self._connection.execute(sql, dict(each)).rowcount > 0 for each in sets]
+            execute = self._connection.execute  # each statement by this door: the proofs let a run die before and after
+            return [execute(sql, each).rowcount > 0 for each in sets]
 
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
         """Run a statement once for each set of parameters, as fast as the driver can."""
@@ -140,10 +130,6 @@ class SqliteDatabase:
         """Close the connection; closing twice does nothing."""
         with self._lock:
             self._connection.close()
-
-    def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # SQLite may have done it already; the first error is the one to tell
-            self._connection.execute("ROLLBACK")
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -219,6 +205,74 @@ class SqliteDatabase:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return StoreError(f"{self.where}: damaged, or no SQLite database ({error}); restore the latest backup")
         return StoreError(f"{self.where}: {error}; this is a bug of newsletter, please report it")
+
+
+class _Transactions:
+    """Hold the connection in ``with`` blocks: commit at the end of the outermost one, roll back where it raised.
+
+    A class for the same reason as ``_Translation``: a send enters it several times for each message. ``check`` is
+    called before a transaction is begun.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        lock: "threading.RLock",
+        translated: "_Translation",
+        check: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._translated = translated
+        self._check = check
+        self._are_outermost: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            with self._translated:
+                self._are_outermost.append(self._begin())
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._are_outermost.pop():
+                with self._translated:
+                    self._end(error)
+            self._translated.__exit__(kind, error, trace)
+        finally:
+            self._lock.release()
+
+    def _begin(self) -> bool:
+        """Begin a transaction and tell that it was begun, or that one is open already."""
+        if self._connection.in_transaction:
+            return False
+        self._check()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:  # an interrupt may have come right behind it
+            self.roll_back()
+            raise
+        return True
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.roll_back()
+            return
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self.roll_back()
+            raise
+
+    def roll_back(self) -> None:
+        """Roll back what is open; the error that is the reason is the one to tell."""
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have done it already
+            self._connection.execute("ROLLBACK")
 
 
 class _Translation:

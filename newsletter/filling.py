@@ -6,7 +6,7 @@ never completed again, so that a second run adds nothing.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from newsletter.abstracts import lead_of
@@ -14,8 +14,9 @@ from newsletter.errors import InputError
 from newsletter.issueedit import Draft, complete_link, insert_article
 from newsletter.issuelines import IssueText
 from newsletter.pagefacts import PageFacts
+from newsletter.pastarticles import Memory, Told
 from newsletter.selecting import Rule, read_rules, select_stories
-from newsletter.stories import Entry, Memory, Story
+from newsletter.stories import Entry, Story
 
 ReadPage = Callable[[str], tuple[str, PageFacts]]
 """Fetch a page and read it: the address that it was found at after all redirects, and what it says."""
@@ -78,7 +79,7 @@ def _complete_links(work: _Work, sources: Sources) -> None:
             work.troubles.append(f"{article.place}: {error}")
             continue
         work.done.append(f"completed: {draft.headline}")
-        seen = find_seen((article.url, draft.url), draft.headline, sources.memory)
+        seen = find_seen(draft, article.url, sources.memory)
         if seen and article.follow_up != seen:
             way = f"take it out, or write {{follow-up={seen}}}"
             work.troubles.append(f"{article.place}: {draft.headline!r} was in {seen}; {way}")
@@ -128,7 +129,7 @@ def draft_of(url: str, sources: Sources) -> Draft:
     if entry is not None:
         return _draft_of_entry(entry, sources)
     summary = _summary(facts.text, facts.description, sources)
-    return Draft(headline=facts.headline, url=found_at, source=facts.site, summary=summary)
+    return Draft(headline=facts.headline, url=found_at, source=facts.site, summary=summary, date=facts.date)
 
 
 def draft_of_story(story: Story, sources: Sources, follow_up: str = "") -> Draft:
@@ -156,11 +157,9 @@ def _summary(text: str, description: str, sources: Sources) -> str:
     return lead_of(text or description)
 
 
-def find_seen(urls: Iterable[str], headline: str, memory: Memory) -> str:
-    """Return the slug of the latest issue that had one of these pages, or this headline; ``""`` where none had."""
-    long_ago = dt.datetime.min.replace(tzinfo=dt.UTC)
-    entries = (
-        Entry(entry_id=number, feed="", source="", title=headline, url=url, published_at=long_ago)
-        for number, url in enumerate(dict.fromkeys(urls))
-    )
-    return memory.find(Story(entries=tuple(entries)))
+def find_seen(draft: Draft, url: str, memory: Memory) -> str:
+    """Return the slug of the latest issue that had an article, ``""`` where none had.
+
+    It is known by its address, by ``url``, which led there, by its headline and by its summary.
+    """
+    return memory.find(Told(page, draft.headline, draft.summary) for page in dict.fromkeys((url, draft.url)))

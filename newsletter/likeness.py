@@ -51,7 +51,7 @@ class Collection:
     """Weigh pieces by how many texts of a collection hold them; ``fingerprints`` are those of its texts, in order."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        words = _Words()
+        self._words = words = _Words()
         sets = [frozenset(chain.from_iterable(map(words.__getitem__, _words_of(text)))) for text in texts]
         self._numbers = words.numbers
         self._holders = Counter(chain.from_iterable(sets))
@@ -62,9 +62,17 @@ class Collection:
 
     def fingerprint(self, text: str) -> Fingerprint:
         """Return the fingerprint of a text that need not be of the collection."""
-        pieces = frozenset(pieces_of(text))
-        known = frozenset(self._numbers[piece] for piece in pieces if piece in self._numbers)
-        return self._fingerprint(known, len(pieces) - len(known))
+        known: set[int] = set()
+        unknown: set[str] = set()
+        for word in _words_of(text):
+            numbers = self._words.get(word)
+            if numbers is None:
+                pieces = _pieces_of_word(word)
+                known.update(self._numbers[piece] for piece in pieces if piece in self._numbers)
+                unknown.update(piece for piece in pieces if piece not in self._numbers)
+            else:
+                known.update(numbers)
+        return self._fingerprint(frozenset(known), len(unknown))
 
     def likeness(self, one: Fingerprint, other: Fingerprint) -> float:
         """Return the cosine between two fingerprints of this collection: 0 nothing in common, 1 all."""

@@ -116,7 +116,7 @@ def add_url(picking: Picking, given: Draft, sources: Sources, *, section: str, r
         summary=given.summary or known.summary,
         follow_up=given.follow_up,
     )
-    seen = find_seen((url, found.url), found.headline, sources.memory)
+    seen = find_seen(found, url, sources.memory)
     if seen and given.follow_up != seen:
         raise NotAllowedError(f"{found.headline!r} was in {seen}; --follow-up {seen} adds it as what came of that")
     picking.add(found, section, rank)

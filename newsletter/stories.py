@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from newsletter.likeness import Collection
+from newsletter.pastarticles import Memory, Told
 from newsletter.weburls import url_key
 
 WINDOW = dt.timedelta(days=4)
@@ -31,8 +32,6 @@ TEXTS_ALIKE = 0.25
 """Likeness of headlines and summaries together that is enough where the headlines have at least half of it."""
 SEED_ALIKE = 0.1
 """Likeness to the first entry of a story below which an entry does not join it: chains must not drift."""
-SEEN_ALIKE = 0.6
-"""Likeness of headlines from which on a story was in a past issue."""
 _RAREST, _SHARED, _CANDIDATES = 16, 3, 20
 _COMMON = 60
 """Entries that may share a piece before it finds no candidates any more."""
@@ -58,15 +57,6 @@ class Entry:
     language: str = ""
     tags: tuple[str, ...] = ()
     weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastArticle:
-    """Name an article of a past issue."""
-
-    slug: str
-    url: str
-    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,18 +223,18 @@ def _from(positions: list[int], first: int) -> Sequence[int]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def rank_stories(
-    stories: Iterable[Story], ranking: Ranking, now: dt.datetime, past: Sequence[PastArticle] = ()
-) -> tuple[Story, ...]:
-    """Return the stories with their reasons, the one with most points first; equal ones by their newest entry."""
-    memory = Memory(past)
+def rank_stories(stories: Iterable[Story], ranking: Ranking, now: dt.datetime, memory: Memory) -> tuple[Story, ...]:
+    """Return the stories with their reasons, the one with most points first; equal ones by their newest entry.
+
+    ``memory`` knows which of them past issues had.
+    """
     ranked = [_ranked(story, ranking, now, memory) for story in stories]
     return tuple(sorted(ranked, key=lambda story: (-round(story.points, 6), _age(story, now), story.best.entry_id)))
 
 
-def _ranked(story: Story, ranking: Ranking, now: dt.datetime, memory: "Memory") -> Story:
+def _ranked(story: Story, ranking: Ranking, now: dt.datetime, memory: Memory) -> Story:
     topics = tuple(topic for topic, words in ranking.topics.items() if _matches(story, words))
-    seen_in = memory.find(story)
+    seen_in = memory.find(Told(entry.url, entry.title, entry.summary) for entry in story.entries)
     reasons = [_sources_reason(story, ranking), _recency_reason(story, ranking, now), *_weight_reasons(story, ranking)]
     reasons += [Reason(f"topic {topic}", ranking.topic) for topic in topics]
     if seen_in:
@@ -280,36 +270,3 @@ def _weight_reasons(story: Story, ranking: Ranking) -> Iterator[Reason]:
 def _matches(story: Story, words: Sequence[str]) -> bool:
     texts = [f"{entry.title}\n{entry.summary}\n{' '.join(entry.tags)}".casefold() for entry in story.entries]
     return any(word.casefold() in text for word in words for text in texts)
-
-
-class Memory:
-    """Know the articles of past issues, and find a story among them: by its page, else by its headline."""
-
-    def __init__(self, past: Sequence[PastArticle]) -> None:
-        self._past = sorted(past, key=lambda article: article.slug)
-        self._pages = {key: article.slug for article in self._past if (key := url_key(article.url))}
-        self._collection = Collection(article.title for article in self._past)
-        self._holders: defaultdict[int, list[int]] = defaultdict(list)
-        for position, fingerprint in enumerate(self._collection.fingerprints):
-            for piece in fingerprint.pieces:
-                self._holders[piece].append(position)
-
-    def find(self, story: Story) -> str:
-        """Return the slug of the latest issue that had the story, ``""`` where none had."""
-        pages = [self._pages[key] for entry in story.entries if (key := url_key(entry.url)) in self._pages]
-        return max(pages) if pages else max((self._find_title(entry.title) for entry in story.entries), default="")
-
-    def _find_title(self, title: str) -> str:
-        fingerprint = self._collection.fingerprint(title)
-        shared: Counter[int] = Counter()
-        for piece in fingerprint.pieces:
-            holders = self._holders.get(piece, [])
-            if len(holders) <= _COMMON:
-                shared.update(holders)
-        titles = self._collection.fingerprints
-        alike = (
-            self._past[position].slug
-            for position, count in shared.items()
-            if count >= _SHARED and self._collection.likeness(fingerprint, titles[position]) >= SEEN_ALIKE
-        )
-        return max(alike, default="")

@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from feed_server import FeedServer
 from newsroom import Newsroom, assert_told
 
 from newsletter.abstracts import lead_of, sentences_of
@@ -16,12 +17,13 @@ from newsletter.errors import InputError, IssueError
 from newsletter.feed import NewEntry, NewFeed
 from newsletter.filling import Sources
 from newsletter.pagefacts import read_page
+from newsletter.pastarticles import Memory
 from newsletter.pickboard import Board, columns, fit
 from newsletter.picking import Picking
 from newsletter.secretfile import load_keys
 from newsletter.selecting import feed_names, matches, read_rules, select_stories
 from newsletter.store import open_store
-from newsletter.stories import Entry, Memory, Reason, Story
+from newsletter.stories import Entry, Reason, Story
 from newsletter.summarizer import ask_program, read_command
 
 NOW = dt.datetime.now(dt.UTC)
@@ -119,6 +121,20 @@ def test_a_story_of_a_past_issue_is_not_chosen_again(room):
     answer = room.run("fill", "2026-11-25", "--offline")
     assert_told(answer, 1, "Most important news: no story fits its rule", "skip_if_empty")
     assert "crane" not in path.read_text().partition("\n---\n")[2]
+
+
+def test_an_article_is_read_off_its_own_page_and_where_it_stood_is_remembered(room):
+    with FeedServer() as server:
+        room.environ |= {"NEWSLETTER_FEEDS__PORTS": str(server.port), "NEWSLETTER_FEEDS__PRIVATE_HOSTS": "127.0.0.1"}
+        server.moved["short"] = (302, "/crane")
+        server.pages["crane"], server.types["crane"] = PAGE.encode(), "text/html"
+        path = room.issue("2026-11-18", body=f"## Digital\n\n- {server.url}/short\n")
+        assert room.run("fill", "2026-11-18").code == 0
+        written = path.read_text()
+        assert f'](http://127.0.0.1:{server.port}/crane "Port Post") {{date=2026-11-20}}\n' in written
+        path.write_text(written.replace("/crane", "/elsewhere").replace("A crane fell in the harbour", "Harbour"))
+        room.issue("2026-11-25", body=f"## Digital\n\n- {server.url}/short\n")
+        assert_told(room.run("fill", "2026-11-25"), 1, "was in 2026-11-18", "{follow-up=2026-11-18}")
 
 
 def test_a_program_drafts_summaries_and_its_failure_is_told(room):

@@ -8,10 +8,11 @@ import pytest
 from newsletter.cli import run
 from newsletter.config import load_project
 from newsletter.feed import NewEntry, NewFeed
-from newsletter.pool import load_stories, past_articles
+from newsletter.pool import load_memory, load_stories, past_articles
 from newsletter.store import open_store
 
 NOW = dt.datetime(2026, 11, 28, 9, tzinfo=dt.UTC)
+WEEK = dt.timedelta(days=7)
 TOML = """
 [newsletter]
 title = "Weekly"
@@ -31,7 +32,9 @@ An [editorial *link*](https://e.example/one "E").
 ## Most important news
 
 ### [Tea house opens [again]](https://www.d.example/tea/?utm_source=us "D") [short]
-Words.
+> *Words* of [the house](https://d.example/house), {{ name }}
+> and more. ![cup](images/cup.png)
+{date=2026-11-20}
 
 - https://d.example/bare?x=(1)
 
@@ -72,23 +75,25 @@ def save(store, feed, now, *rows) -> None:
 def test_stories_are_ranked_with_reasons_and_what_was_seen(project):
     fill(project)
     with open_store(project.store_url) as store:
-        first, last = load_stories(project, store, NOW - dt.timedelta(days=7), NOW)
+        first, last = load_stories(project, store, NOW - WEEK, NOW, memory=load_memory(project, store))
         assert first.sources == ("B", "A")
         assert first.topics == ("beauty",)
         words = [reason.words for reason in first.reasons]
         assert words == ["2 sources: B, A", "1 h old", "B weighs 2", "topic beauty"]
         assert (last.seen_in, last.reasons[-1].points) == ("2026-11-21", -20)
-        unseen = load_stories(project, store, NOW - dt.timedelta(days=7), NOW, without="2026-11-21")
+        unseen = load_stories(project, store, NOW - WEEK, NOW, memory=load_memory(project, store, without="2026-11-21"))
         assert [story.seen_in for story in unseen] == ["", ""]
 
 
 def test_past_articles_are_the_links_of_issues_even_of_those_that_do_not_compile(project, folder):
     (folder / "issues" / "odd.md").write_bytes(b"\xff\xfe [x](https://o.example/a_(b)) ")
-    assert [(one.slug, one.title, one.url) for one in past_articles(project)] == [
-        ("2026-11-21", "editorial link", "https://e.example/one"),
-        ("2026-11-21", "Tea house opens [again]", "https://www.d.example/tea/?utm_source=us"),
-        ("2026-11-21", "", "https://d.example/bare?x=(1)"),
-        ("odd", "x", "https://o.example/a_(b)"),
+    words = "[short] Words of the house, {{ name }} and more."
+    assert [(one.slug, one.title, one.url, one.text) for one in past_articles(project)] == [
+        ("2026-11-21", "editorial link", "https://e.example/one", ""),
+        ("2026-11-21", "Tea house opens [again]", "https://www.d.example/tea/?utm_source=us", words),
+        ("2026-11-21", "the house", "https://d.example/house", ""),
+        ("2026-11-21", "", "https://d.example/bare?x=(1)", ""),
+        ("odd", "x", "https://o.example/a_(b)", ""),
     ]
 
 

@@ -25,8 +25,8 @@ from newsletter.config import Config
 from newsletter.errors import Place
 from newsletter.issue import is_local_image
 from newsletter.model import MARKER, Article, Edition, Group, Issue, RichText, Section
+from newsletter.pastarticles import PastArticle
 from newsletter.reading import Reading, read_message
-from newsletter.stories import PastArticle
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

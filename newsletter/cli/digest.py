@@ -48,8 +48,8 @@ def _make(app: App, project: "Project", day: dt.date, now: dt.datetime, no_fetch
     with app.open_store(project, app.keys(project)) as store:
         if not no_fetch:
             _fetch(app, project, store, now)
-        stories = load_stories(project, store, stories_since(page, now), now, without=slug)
         sources = load_sources(app, project, store, slug, "", offline=True)
+        stories = load_stories(project, store, stories_since(page, now), now, memory=sources.memory)
         made = make_digest(project, store, page, stories, sources=sources, now=now)
     for problem in made.warnings:
         app.warn(problem)

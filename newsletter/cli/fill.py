@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("fill")
 @click.argument("issue")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and leave the file as it is.")
 @summarize_option
 @offline_option
 @json_option
@@ -38,7 +38,7 @@ def command(app: App, issue: str, dry_run: bool, program: str, offline: bool, as
     since = now - max((rule.since for rule in rules.values()), default=STORIES_SINCE)
     with app.open_store(project, app.keys(project)) as store:
         sources = load_sources(app, project, store, slug, program, offline=offline)
-        stories = load_stories(project, store, since, now, without=slug) if rules else ()
+        stories = load_stories(project, store, since, now, memory=sources.memory) if rules else ()
         filled = fill_issue(file.page, stories, sources, now)
     if not dry_run:
         save_issue(file, filled.page)

@@ -104,7 +104,7 @@ def _screen(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(f"the screen needs a terminal; 'newsletter pick {slug} --add URL' needs none")
     now = utc_now()
-    stories = load_stories(project, store, start_of(since, project.zone, now), now, without=slug)
+    stories = load_stories(project, store, start_of(since, project.zone, now), now, memory=sources.memory)
     before = len(picking.page.issue.articles)
     show_board(Board(picking, stories, sources, edit_in_editor))
     after = len(picking.page.issue.articles)

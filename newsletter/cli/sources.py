@@ -31,8 +31,7 @@ offline_option = click.option("--offline", is_flag=True, help="Fetch no page; us
 def load_sources(app: App, project: "Project", store: "Store", slug: str, program: str, *, offline: bool) -> "Sources":
     """Return what articles of the issue ``slug`` are made of."""
     from newsletter.filling import Sources
-    from newsletter.pool import past_articles
-    from newsletter.stories import Memory
+    from newsletter.pool import load_memory
 
     def find_entry(url: str) -> "Entry | None":
         return next(iter(store.feeds.find_page(url)), None)
@@ -40,11 +39,13 @@ def load_sources(app: App, project: "Project", store: "Store", slug: str, progra
     def read_page(url: str) -> "tuple[str, PageFacts]":
         from newsletter.pages import page_reader
 
-        return page_reader(project)(url)
+        found_at, facts = page_reader(project)(url)
+        store.feeds.record_redirect(url, found_at)
+        return found_at, facts
 
     return Sources(
         find_entry=find_entry,
-        memory=Memory(past_articles(project, without=slug)),
+        memory=load_memory(project, store, without=slug),
         read_page=None if offline else read_page,
         summarize=_summarizer(app, program),
     )

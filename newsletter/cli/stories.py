@@ -32,14 +32,15 @@ def command(app: App, since: dt.timedelta | dt.date, topic: str | None, limit: i
     Entries of several sources that tell the same are one story. The points behind each reason come from [ranking] in
     newsletter.toml. 'newsletter fetch' fills the pool.
     """
-    from newsletter.pool import load_stories
+    from newsletter.pool import load_memory, load_stories
 
     project, now = app.project(), utc_now()
     if topic is not None and topic not in project.config.ranking.topics:
         known = ", ".join(project.config.ranking.topics) or "none yet"
         raise click.UsageError(f"no topic '{topic}' in [ranking.topics]; there are: {known}")
     with app.open_store(project, app.keys(project)) as store:
-        stories = load_stories(project, store, start_of(since, project.zone, now), now)
+        memory = load_memory(project, store)
+        stories = load_stories(project, store, start_of(since, project.zone, now), now, memory=memory)
         has_feeds = bool(store.feeds.load_feeds())
     found = [story for story in stories if topic is None or topic in story.topics]
     if as_json:

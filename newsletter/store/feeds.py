@@ -154,6 +154,18 @@ class Feeds:
         key = url_key(url)
         return tuple(map(_entry, self._database.rows("page_entries", url_key=key))) if key else ()
 
+    def record_redirect(self, url: str, target: str) -> None:
+        """Remember that the address ``url`` led to ``target``, another page; nothing where it is the same one."""
+        from newsletter.weburls import url_key
+
+        key = url_key(url)
+        if key and key != url_key(target):
+            self._database.change("put_redirect", url_key=storable(key), target=storable(target))
+
+    def load_redirects(self) -> dict[str, str]:
+        """Return where addresses led, by the keys that ``url_key`` gives them."""
+        return {row[0]: row[1] for row in self._database.rows("load_redirects")}
+
     def count_entries(self, since: dt.datetime) -> dict[int, tuple[int, int]]:
         """Return, for each feed that has entries, how many there are, and how many were published since."""
         rows = self._database.rows("count_entries", since=to_micros(since))

@@ -72,6 +72,13 @@ SELECT e.id, e.url, e.source, e.title, e.summary, e.author, e.image, e.language,
  WHERE e.url_key = :url_key
  ORDER BY f.weight DESC, e.id
 
+-- name: put_redirect
+INSERT INTO redirects (url_key, target) VALUES (:url_key, :target)
+ON CONFLICT (url_key) DO UPDATE SET target = excluded.target
+
+-- name: load_redirects
+SELECT url_key, target FROM redirects
+
 -- name: count_entries
 SELECT feed_id, COUNT(*), SUM(CASE WHEN published_at >= :since THEN 1 ELSE 0 END) FROM entries GROUP BY feed_id
 

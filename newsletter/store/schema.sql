@@ -352,3 +352,10 @@ CREATE TABLE entries (
 
 CREATE INDEX entries_published ON entries (published_at);
 CREATE INDEX entries_page ON entries (url_key);
+
+-- Where an address led that was asked for an article, a shortened one say, by its key as in entries: a past issue may have
+-- had either.
+CREATE TABLE redirects (
+    url_key TEXT NOT NULL PRIMARY KEY,
+    target TEXT NOT NULL
+) WITHOUT ROWID;

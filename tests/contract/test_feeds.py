@@ -131,3 +131,11 @@ def test_texts_that_no_database_keeps_are_kept_as_far_as_they_go(feeds, feed):
     assert read(feeds, feed, entry("1\x00", title="a\ud800b", tags=("one\ntwo",), source="S")) == Saved(0, 0)
     known = feeds.load_entries(NOW - HOUR, NOW)[0]
     assert (known.title, known.tags[0], known.source) == ("a\ufffdb", "one two", "S")
+
+
+def test_where_an_address_led_is_remembered_once(feeds):
+    feeds.record_redirect("https://t.example/a?utm_source=x", "https://a.example/1")
+    feeds.record_redirect("https://t.example/a", "https://a.example/2")
+    feeds.record_redirect("https://www.a.example/3/", "http://a.example/3")
+    feeds.record_redirect("mailto:x", "https://a.example/4")
+    assert feeds.load_redirects() == {"t.example/a": "https://a.example/2"}

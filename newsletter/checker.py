@@ -28,11 +28,11 @@ from newsletter.compiler import Compiled, compile_issue, load_issue, message_par
 from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project
 from newsletter.errors import ConfigError, InputError, NotAllowedError, ProblemsError, TemplateError
 from newsletter.model import Message
+from newsletter.pastarticles import PastArticle
 from newsletter.pool import past_articles
 from newsletter.reading import any_html, read_message
 from newsletter.revisions import open_revision
 from newsletter.sources import LoadedIssue, effective_templates, shown_path
-from newsletter.stories import PastArticle
 
 BROKEN = "issue.broken"
 """The id of what makes an issue impossible to read or compile; it cannot be turned off."""

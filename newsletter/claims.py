@@ -50,6 +50,7 @@ class Claims:
         self._is_over = is_over
         self._wait = wait
         self._lock = threading.Lock()
+        self._claimed = threading.Condition(self._lock)
         self._rows: deque[Delivery] = deque()
         self._pacing = pacing
         self._is_claiming = self._is_dry = False
@@ -72,8 +73,17 @@ class Claims:
             if not found:
                 if not (pause_s or self._is_claiming):
                     return None
-                self._wait(min(pause_s or _LOOK_S, _LONGEST_S))
+                self._rest(pause_s)
         return None
+
+    def _rest(self, pause_s: float) -> None:
+        """Wait so many seconds; without any, for another connection's claim."""
+        if pause_s:
+            self._wait(min(pause_s, _LONGEST_S))
+            return
+        with self._claimed:
+            if self._is_claiming:
+                self._claimed.wait(_LOOK_S)
 
     def put_back(self, deliveries: Sequence[Delivery]) -> None:
         """Take back rows that were not begun; they are the next to go."""
@@ -133,4 +143,5 @@ class Claims:
             with self._lock:
                 self._rows.extend(rows)
                 self._is_claiming, self._is_dry = False, not rows
+                self._claimed.notify_all()
         return bool(rows)

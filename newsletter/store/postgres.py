@@ -20,6 +20,7 @@ import psycopg
 from psycopg.types.numeric import Int8Dumper
 
 from newsletter.errors import BusyError, ConfigError, StoreError
+from newsletter.store.batches import Batches
 from newsletter.store.database import EVERYBODY, Row, load_queries
 from newsletter.store.dialect import POSTGRESQL, postgres_query, postgres_schema
 from newsletter.store.postgres_errors import connection_error, connection_parts, lost_commit, shown_url, store_error
@@ -164,11 +165,7 @@ class PostgresDatabase:
         if not sets:
             return []
         with self.transaction():
-            if len(sets) < 2:
-                return [self._run(name, each).rowcount > 0 for each in sets]
-            cursor = self._cursor(name)
-            cursor.executemany(self._queries[name], sets, returning=True)
-            return [answer.rowcount > 0 for answer in cursor.results()]
+            return self._batches.run(self._queries[name], sets)
 
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
         """Run a statement once for each set of parameters, as fast as the driver can."""
@@ -262,6 +259,7 @@ class PostgresDatabase:
             raise StoreError(f"{self.where}: a failed statement went unnoticed; this is a bug of newsletter")
 
     def _roll_back(self) -> None:
+        self._batches = Batches(self._connection)  # the driver forgets what was prepared with each ROLLBACK
         try:
             self._connection.execute("ROLLBACK")
         except BaseException as error:
@@ -288,6 +286,7 @@ class PostgresDatabase:
             connection.close()
             raise
         self._cursors.clear()
+        self._batches = Batches(connection)
         return connection
 
     def _configure(self, connection: "psycopg.Connection[Row]") -> None:

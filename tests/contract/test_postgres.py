@@ -13,6 +13,7 @@ import pytest
 
 from newsletter.errors import BusyError, ConfigError, NewsletterError, StoreError, StoreUnavailableError
 from newsletter.store import NewSubscriber, Store, SubscriptionState, SuppressionReason, find_store, open_store
+from newsletter.store.batches import Batches
 from newsletter.store.database import load_queries
 from newsletter.store.dialect import POSTGRESQL, postgres_query, postgres_schema
 from newsletter.store.postgres import _RUN
@@ -621,3 +622,42 @@ def test_a_connection_that_fails_is_told_by_the_words_of_the_server(words, kind_
     error: NewsletterError = connection_error(psycopg.OperationalError(words), "here")
     assert type(error) is kind_of_error
     assert words.split(": ")[-1].strip()[:20] in str(error)
+
+
+def test_a_batch_takes_numbers_texts_bytes_and_nothing_and_goes_on_after_a_failure(store):
+    database, sql = store.database, "UPDATE meta SET value = %(value)s WHERE key = %(key)s AND 7 = %(number)s"
+    batches = Batches(database._connection)
+    with database.transaction():
+        sets = [{"value": "é'\\", "key": key, "number": number} for key, number in (("schema", 7), ("no", 7))]
+        assert batches.run(sql, sets) == [True, False]
+        assert database._connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("é'\\",)
+        with pytest.raises(TypeError, match="float: only numbers"):
+            batches.run(sql, [{"value": 1.5, "key": "schema", "number": 7}])
+        raw = "UPDATE meta SET value = encode(%(raw)s, 'hex') || coalesce(%(none)s::text, '!') WHERE key = 'schema'"
+        assert batches.run(raw, [{"raw": b"\x00'\xff", "none": None}] * 2) == [True, True]
+        assert database._connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("0027ff!",)
+        database._connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", [str(latest_schema())])
+
+
+def test_a_failed_batch_rolls_back_and_the_next_one_runs(store):
+    database = store.database
+    database._queries["raise_value"] = "UPDATE meta SET value = (1 / %(by)s)::text WHERE key = 'nothing' OR %(by)s = 0"
+    for _ in range(2):
+        assert database.change_each("raise_value", [{"by": 1}, {"by": 2}]) == [False, False]
+        with pytest.raises(StoreError, match="division by zero"):
+            database.change_each("raise_value", [{"by": 1}, {"by": 0}, {"by": 2}])
+
+
+def test_a_batch_whose_server_is_gone_closes_the_connection(world):
+    database = world.store.database
+    database._queries["touch"] = "UPDATE meta SET value = value WHERE key = %(key)s"
+    assert database.change_each("touch", [{"key": "a"}]) == [False]
+
+    def lose_the_server() -> None:
+        with database.transaction():
+            end_session(world)
+            database.change_each("touch", [{"key": "a"}, {"key": "b"}])
+
+    with pytest.raises(StoreUnavailableError):
+        lose_the_server()
+    assert database.change_each("touch", [{"key": "a"}]) == [False]

@@ -149,6 +149,8 @@ def _arm_psycopg(points: Points) -> None:
     import psycopg
     from psycopg import Connection, Cursor
 
+    from newsletter.store.batches import Batches
+
     connect = psycopg.connect
 
     def mined_connect(*args: Any, **values: Any) -> Any:
@@ -162,6 +164,7 @@ def _arm_psycopg(points: Points) -> None:
         (Cursor, "execute"),
         (Cursor, "executemany"),
         (Cursor, "copy"),
+        (Batches, "run"),
         (Connection, "commit"),
         (Connection, "rollback"),
     ):

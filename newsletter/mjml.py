@@ -146,15 +146,21 @@ def check_mjml(source: str, place_at: PlaceAt, forbidden: str = "") -> None:
         raise TemplateError(problems)
 
 
+_PREHEADER = "display:none;font-size:1px;color:#ffffff;"
+"""What MJML writes first into the style of the preheader."""
+
+
 def compile_mjml(source: str) -> str:
     """Return the HTML of ``source``, which ``check_mjml`` accepted; attribute values come out as they went in."""
     from mjml import mjml2html
 
     try:
         # No fonts (the default adds an import of web fonts to every mail), and no loader: nothing is included.
-        return str(mjml2html(guard_attributes(source), fonts={}))
+        compiled = str(mjml2html(guard_attributes(source), fonts={}))
     except ValueError as error:
         raise TemplateError([Problem(f"the MJML compiler refuses the theme: {error}")]) from error
+    # The preheader is hidden in five ways besides. SpamAssassin gives 0.7 points for white on white.
+    return compiled.replace(_PREHEADER, _PREHEADER.replace("color:#ffffff;", ""), 1)
 
 
 def guard_attributes(source: str) -> str:

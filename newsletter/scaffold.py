@@ -89,6 +89,8 @@ severity = {{}}
 # Numbers that checks measure by, such as {{subject_max = 70}}, and names that are spelt so and no other way.
 limits = {{}}
 names = []
+# How much each mail client matters to this list, such as {{gmail = 60, outlook = 5}}; an estimate, where it is empty.
+clients = {{}}
 
 [store]
 # The list and the ledger. A relative path starts beside this file.

@@ -15,6 +15,7 @@ from newsletter.checks.colours import BLACK, WHITE, Colour, contrast, lay_over
 from newsletter.checks.finding import Check, Found, Need, Severity
 from newsletter.checks.leading import place_of_element, place_of_pattern, place_of_text
 from newsletter.checks.subject import Subject
+from newsletter.checks.words import GENERIC_WORDS
 from newsletter.errors import Place
 
 _LARGE, _LARGE_BOLD = 24.0, 18.66
@@ -208,6 +209,19 @@ def _name_of(link: Any) -> str:
     return "".join((link.get("aria-label", ""), link.get("title", ""), link.text_content(), *alternatives)).strip()
 
 
+def _link_purpose(subject: Subject) -> Iterator[Found]:
+    targets: dict[str, dict[str, Any]] = {}
+    for link in subject.tree.iter("a"):
+        words = " ".join(_name_of(link).split())
+        if link.get("href") and _WORD.search(words) and words.casefold() not in GENERIC_WORDS:
+            targets.setdefault(words.casefold(), {}).setdefault(link.get("href"), link)
+    for links in targets.values():
+        if len(links) >= subject.limits["link_targets"]:
+            _, second, *_ = links.values()
+            message = f"{len(links)} links read {_quoted(_name_of(second))}, and lead to different pages"
+            yield Found(message, place_of_element(subject, second), count=len(links))
+
+
 def _image_alt(subject: Subject) -> Iterator[Found]:
     sources = [image.get("src", "") for image in subject.tree.iter("img") if image.get("alt") is None]
     if sources:
@@ -306,6 +320,15 @@ CHECKS = (
         why="A link without words is read out as its address, letter by letter (WCAG 2.2, 2.4.4).",
         fix="put words in the link, or an alternative text in its image",
         run=_link_names,
+        needs=_HTML,
+    ),
+    Check(
+        id="accessibility.link-purpose",
+        severity=Severity.WARNING,
+        why="Screen readers list a mail's links; equal words should lead to one place (WCAG 2.2, 2.4.4 and 2.4.9).",
+        fix="say in the words what differs: the date, the place, the author",
+        run=_link_purpose,
+        limits={"link_targets": 3},
         needs=_HTML,
     ),
     Check(

@@ -88,6 +88,15 @@ def table_date() -> str:
     return _table().date
 
 
+def typical_weights() -> str:
+    """Return the weights of ``TYPICAL`` by family, the weightiest first, in words."""
+    families: dict[str, float] = {}
+    for client, weight in TYPICAL.items():
+        family = client.partition(".")[0]
+        families[family] = families.get(family, 0) + weight
+    return ", ".join(f"{family} {weight:g}" for family, weight in sorted(families.items(), key=lambda pair: -pair[1]))
+
+
 def client_weights(weights: Mapping[str, float]) -> Mapping[str, float]:
     """Return the share of each client, adding up to 1, for weights of any sum by client or by family.
 

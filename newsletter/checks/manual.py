@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from newsletter.checks.clientsupport import table_date, typical_weights
 from newsletter.checks.finding import Check, Need
 
 _PREFACE = """\
@@ -53,7 +54,12 @@ _GROUPS = {
     "images": "What pictures say to those who do not see them, and whether mail programs show them well.",
     "text": "What stands there that nobody meant to print.",
     "editorial": "What makes an issue one: its lead, its sources, its memory.",
-    "clients": "What mail programs make of the HTML and the style sheets.",
+    "clients": f"""\
+What mail clients make of the HTML and the style sheets, by caniemail.com's tests of {table_date()}. A feature is told
+where those who cannot see it are as large a share of the readers as the check's limit says, in percent.
+`[checks] clients` says how much each client matters to this list, in numbers of any sum: a family, as in `gmail = 60`,
+or one of its platforms, as in `"outlook.windows" = 5`. Without it, an estimate for a mixed list counts:
+{typical_weights()}.""",
     "accessibility": "Whether everybody can read it.",
     "message": "What the bytes of a message must be.",
     "spam": "What a spam filter says.",

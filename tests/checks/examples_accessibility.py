@@ -57,5 +57,9 @@ EXAMPLES = {
         page('<a href="https://example.org/"><img src="logo.png" alt=""></a>'),
         page('<a href="https://example.org/"><img src="logo.png" alt="Weekly"></a>'),
     ),
+    "accessibility.link-purpose": Example(
+        page("".join(f'<a href="https://example.org/{n}">Meetup</a> ' for n in range(3))),
+        page("".join(f'<a href="https://example.org/{n % 2}">Meetup</a> ' for n in range(4))),
+    ),
     "accessibility.image-alt": Example(page('<img src="dot.png">'), page('<img src="dot.png" alt="">')),
 }

@@ -105,6 +105,67 @@ imap_host = ""
 imap_username = ""
 # Or NEWSLETTER_BOUNCES__IMAP_PASSWORD in the environment.
 imap_password_file = ""
+
+# What follows has its defaults: take away the "#" before what you change.
+
+[send]
+# Connections to the relay, and what it and the readers' domains allow: "50/s", {{"gmail.com" = "10/s"}}.
+# connections = 4
+# rate = ""
+# domains = {{}}
+# So long before its time, like "15 minutes", these editors are mailed what goes out; 'newsletter hold' stops it.
+# veto = ""
+# editors = []
+# A first share, like "1 %"; the rest follows after the wait, unless more were refused.
+# canary = ""
+# canary_wait = "10 minutes"
+# canary_refusals = "5 %"
+# Where a connection broke before the answer: "resend" once, or "hold" until you decide.
+# doubt = "resend"
+
+[web]
+# Where 'newsletter serve' listens; behind nginx, proxies = 1.
+# host = "127.0.0.1"
+# port = 8080
+# proxies = 0
+# What readers may choose: {{weekly = "Every week"}}, and {{retail = "Shops", beauty = "Beauty"}}.
+# lists = {{}}
+# topics = {{}}
+
+[schedule]
+# When issues appear, such as ["wednesday"]: 'newsletter new' writes the next one.
+# days = []
+# time = "08:00"
+
+[digest]
+# An issue with rules that 'newsletter digest' fills, approves in this name and sends by itself (docs/curation.md).
+# template = ""
+# ahead = "1 hour"
+# by = "digest"
+# min_articles = 1
+
+[feeds]
+# How long a feed is left alone once it was asked, and how long its entries stay.
+# every = "30 minutes"
+# keep = "180 days"
+# Ports beside 80 and 443, like ["8080"], and hosts of your own network that may be asked.
+# ports = []
+# private_hosts = []
+
+[ranking]
+# Points of a story: for its sources, for being new (halved every half_life), for each topic, for being told already.
+# sources = 3.0
+# recency = 2.0
+# half_life = "36 hours"
+# source_weight = 1.0
+# topic = 1.5
+# seen = -10.0
+# topics = {{}}
+
+[monitoring]
+# A file for Prometheus' node_exporter, and an address that is asked for after each run.
+# textfile = ""
+# ping = ""
 """
 
 _ISSUE = """\

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -45,6 +46,24 @@ def test_configuration_shows_every_key_it_names_with_a_comment(tmp_path):
     assert written["newsletter"]["postal_address"] == PLACEHOLDER_POSTAL_ADDRESS
     assert set(written["newsletter"]) == set(Config.__annotations__["newsletter"].__struct_encode_fields__)
     assert text.count("#") > 20
+
+
+def test_each_commented_setting_is_its_default_and_holds_when_uncommented(tmp_path):
+    write_project(tmp_path, "Weekly", "me@example.org", TODAY)
+    before = load_project(tmp_path, {}).config
+    path = tmp_path / "newsletter.toml"
+    text = path.read_text()
+    path.write_text(re.sub(r"^# ([a-z_]+ = )", r"\1", text, flags=re.MULTILINE))
+    written = tomllib.loads(path.read_text())
+    for section in ("send", "web", "schedule", "digest", "feeds", "ranking", "monitoring"):
+        assert written[section]
+        assert not tomllib.loads(text)[section]
+    assert load_project(tmp_path, {}).config == before
+    lines = text.splitlines()
+    assert len(lines) < 150
+    assert max(map(len, lines)) <= 120
+    for example in re.findall(r"\{[^}]+\}|\[\".*?\]", "\n".join(line for line in lines if line.startswith("#"))):
+        assert tomllib.loads(f"example = {example}")["example"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ as a whole, not a piece at a time. One connection is open to a host at a time. N
 import contextlib
 import datetime as dt
 import email.utils
+import queue
 import re
 import socket
 import ssl
@@ -47,10 +48,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Say what may be asked: ``ports`` beside 80 and 443, and hosts of the own network by name."""
+    """Say what may be asked: ``ports`` beside 80 and 443, and hosts of the own network by name.
+
+    An answer may take ``timeout_s`` with all its redirects, and each look-up of a name among it ``look_up_s``.
+    """
 
     agent: str
     timeout_s: float = 20.0
+    look_up_s: float = 5.0
     ports: frozenset[int] = frozenset()
     private_hosts: frozenset[str] = frozenset()
     size_max: int = SIZE_MAX
@@ -242,16 +247,36 @@ class _Network(httpcore.NetworkBackend):
         raise problem
 
     def _resolve(self, host: str, port: int) -> list[str]:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise httpcore.ConnectError(f"{host} has no address") from None
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        addresses = _look_up(host, port, min(self._policy.look_up_s, self._deadline - time.monotonic()))
         if host.lower() not in self._policy.private_hosts:
             for address in addresses:
                 if refusal := refusal_of(address):
                     raise FeedError(f"is not asked: {refusal}; [feeds] private_hosts can name {host}")
         return addresses
+
+
+def _look_up(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return the addresses of ``host``; the system's resolver knows no limit, so a thread of its own waits for it.
+
+    Raises FeedError where no answer comes in time, httpcore.ConnectError where the answer is that there are none.
+    """
+    found: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            infos = []
+        found.put(list(dict.fromkeys(str(info[4][0]) for info in infos)))
+
+    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
+    try:
+        addresses = found.get(timeout=max(timeout_s, 0.0))
+    except queue.Empty:
+        raise FeedError(f"cannot be reached: DNS says nothing of {host} within {timeout_s:.3g} seconds") from None
+    if not addresses:
+        raise httpcore.ConnectError(f"{host} has no address")
+    return addresses
 
 
 class _Stream(httpcore.NetworkStream):

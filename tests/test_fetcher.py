@@ -1,6 +1,8 @@
 """Servers are asked politely and within limits, and no address of the own network is ever asked; on real sockets."""
 
 import datetime as dt
+import socket
+import threading
 import time
 
 import pytest
@@ -91,6 +93,25 @@ def test_slow_drips_end_in_time(server, path):
     with pytest.raises(FeedError, match=r"longer than 0\.5 seconds"):
         Fetcher(policy(server, timeout_s=0.5)).get(f"{server.url}/{path}")
     assert time.monotonic() - began < 8  # the drip alone takes twenty seconds and more
+
+
+def test_a_name_server_that_is_silent_costs_its_own_time_and_no_more(server, monkeypatch):
+    ask, answers = socket.getaddrinfo, threading.Event()
+
+    def ask_late(host, *args, **values):
+        if host == "slow.example":
+            answers.wait(30)
+        return ask(host if host != "slow.example" else "127.0.0.1", *args, **values)
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask_late)
+    fetcher = Fetcher(policy(server, look_up_s=0.2, private_hosts=frozenset(("127.0.0.1", "slow.example"))))
+    began = time.monotonic()
+    with pytest.raises(FeedError, match=r"DNS says nothing of slow\.example within 0\.2 seconds"):
+        fetcher.get(f"http://slow.example:{server.port}/feed")
+    assert time.monotonic() - began < 10  # the whole answer may take thirty
+    assert fetcher.get(f"{server.url}/feed").status == 200
+    answers.set()
+    assert fetcher.get(f"http://slow.example:{server.port}/feed").status == 200
 
 
 @pytest.mark.parametrize(("wait", "seconds"), [("120", 120), ("", None), ("soon", None)])

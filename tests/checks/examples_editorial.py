@@ -1,6 +1,6 @@
 """A bad and a good example for each check of what makes an issue one."""
 
-from newsletter.stories import PastArticle
+from newsletter.pastarticles import PastArticle
 
 from .subjects import CLOSING, FRONT, Example, written
 

@@ -29,8 +29,8 @@ _AROUND, _EXAMPLE_MAX = 30, 200
 class Version:
     """Hold one version of an issue: its text, and what it was compiled to and made of, as far as that is known.
 
-    ``links`` are pairs of text and address; ``images``, ``templates`` and ``settings`` say what each is, for
-    comparison; ``html`` is as the sample reader gets it. ``broken`` says why it does not compile, ``""`` where it does.
+    ``links`` are pairs of text and address; ``sources`` say what it is made of beside its text, by name; ``html`` is
+    as the sample reader gets it. ``broken`` says why it does not compile, ``""`` where it does.
     """
 
     text: str
@@ -39,9 +39,7 @@ class Version:
     html: str = ""
     links: tuple[tuple[str, str], ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
-    images: Mapping[str, str] = field(default_factory=dict)
-    templates: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
 
 
@@ -387,16 +385,10 @@ def _link_changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, 
 
 def _rendering(before: Version, after: Version) -> Iterator[Pair]:
     """Yield the templates, settings and images that are others, where it is known what they were."""
-    if not before.templates:
-        return
-    for old, new in (
-        (before.templates, after.templates),
-        (before.settings, after.settings),
-        (before.images, after.images),
-    ):
-        for name in dict.fromkeys([*new, *old]):
-            if old.get(name, "") != new.get(name, ""):
-                yield Pair(name, old.get(name, ""), new.get(name, ""))
+    old, new = before.sources, after.sources
+    for name in dict.fromkeys([*new, *old]) if old else ():
+        if old.get(name, "") != new.get(name, ""):
+            yield Pair(name, old.get(name, ""), new.get(name, ""))
 
 
 def _restyled(before: str, after: str) -> tuple[tuple[Pair, ...], int]:

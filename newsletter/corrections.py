@@ -29,10 +29,12 @@ from newsletter.model import Correction, Edition, Issue, RichText
 from newsletter.sources import (
     LoadedIssue,
     approve_issue,
+    load_images,
     load_issue,
     read_issue_file,
     replace_file,
     source_digest,
+    source_words,
 )
 from newsletter.store import LedgerRow, Send, SendPlan, Store, StoredApproval
 from newsletter.webpage import shown
@@ -113,12 +115,20 @@ def correct_issue(shipment: "Shipment", plan: CorrectionPlan, by: str, now: dt.d
 
     project, store = shipment.project, shipment.store
     loaded = _write(project, plan) if plan.is_new else plan.loaded
-    digest = source_digest(project, loaded)
+    images = load_images(project, loaded)
+    digest = source_digest(project, loaded, images)
     if loaded.issue.approved is None or loaded.issue.approved.digest != digest:
         approval = approve_issue(project, loaded, by, now.astimezone(project.zone).date(), digest)
         issue, text = loaded.issue.slug, loaded.text
         store.issues.record_approval(
-            StoredApproval(issue=issue, source_digest=digest, text=text, by=approval.by, at=now)
+            StoredApproval(
+                issue=issue,
+                source_digest=digest,
+                text=text,
+                by=approval.by,
+                at=now,
+                sources=source_words(project, images),
+            )
         )
     if plan.send is None and not plan.audience:
         raise NotAllowedError(

@@ -1,11 +1,9 @@
 """Say what changed in an issue since it was approved, or since a commit: read both versions, compile and compare them.
 
-Use case: nothing is printed, and nothing is written. Of an approval the store keeps the text; templates, images and
-settings of that day are not kept, so it can only be told that one of them changed.
+Use case: nothing is printed, and nothing is written. Of an approval the store keeps the text, and of templates, images
+and settings what they were, though not the files themselves: how the mail looked then cannot be made again.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from newsletter.hypertext import read_hypertext
 from newsletter.issue import parse_issue
 from newsletter.render import Renderer
 from newsletter.revisions import Revision, open_revision
-from newsletter.sources import LoadedIssue, LocalImage, effective_templates, mail_settings, source_digest
+from newsletter.sources import LoadedIssue, source_digest, source_words
 from newsletter.store import StoredApproval
 
 HTML, TEXT, PICTURES, MESSAGE = "HTML", "plain text", "pictures inside", "message"
@@ -48,9 +46,9 @@ def diff_approval(project: Project, path: Path, approval: StoredApproval | None)
     since = f"{approval.by} approved it on {approval.at.astimezone(project.zone):%Y-%m-%d %H:%M}"
     renderer = Renderer(project)
     after = _version(project, loaded, renderer)
-    before = _former(project, loaded, approval.text, renderer)
-    comparison = compare(before, replace(after, images={}))
-    if not _is_digest_of(project, loaded, approval):
+    before = replace(_former(project, loaded, approval.text, renderer), sources=approval.sources)
+    comparison = compare(before, after)
+    if not approval.sources and not _is_digest_of(project, loaded, approval):
         comparison = replace(comparison, notes=(*comparison.notes, _KEPT))
     return Difference(slug, loaded.issue.file, since, comparison)
 
@@ -97,9 +95,7 @@ def _version(project: Project, loaded: LoadedIssue, renderer: Renderer | None = 
             PICTURES: sum(len(each.content) for each in compiled.edition.resources),
             MESSAGE: len(message.content),
         },
-        images={image.src: _image_words(image) for image in compiled.images},
-        templates=_templates(project),
-        settings={name: json.dumps(value, ensure_ascii=False) for name, value in mail_settings(project).items()},
+        sources=source_words(project, compiled.images),
     )
 
 
@@ -121,7 +117,7 @@ def _former(project: Project, loaded: LoadedIssue, text: str, renderer: Renderer
             text, slug=loaded.issue.slug, file=loaded.issue.file, sections=project.config.sections, zone=project.zone
         )
         version = _version(project, replace(loaded, issue=issue, text=text), renderer)
-        return replace(version, images={}, templates={}, settings={})
+        return replace(version, sources={})
     except NewsletterError as error:
         return Version(text=text, file=loaded.issue.file, broken=_first_line(error))
 
@@ -143,20 +139,3 @@ def _is_digest_of(project: Project, loaded: LoadedIssue, approval: StoredApprova
         return source_digest(project, replace(loaded, issue=issue, text=approval.text)) == approval.source_digest
     except NewsletterError:
         return False
-
-
-def _image_words(image: LocalImage) -> str:
-    digest = hashlib.sha256(image.content).hexdigest()[:8]
-    return f"{image.width} × {image.height} px, {len(image.content):,} bytes ({digest})"
-
-
-def _templates(project: Project) -> dict[str, str]:
-    """Return what each template is, by its path; shipped ones are those of this version of the program."""
-    found = {}
-    for name, path in effective_templates(project).items():
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()[:8]
-        origin = "" if path.is_relative_to(project.templates_dir) else ", shipped"
-        lines = content.count(b"\n")
-        found[f"templates/{name}"] = f"{lines:,} lines ({digest}{origin})"
-    return found

@@ -26,7 +26,7 @@ from newsletter.model import Approval, Issue
 from newsletter.pickboard import plain_words
 from newsletter.scaffold import next_number, send_at_line, write_new
 from newsletter.selecting import SINCE, read_rules
-from newsletter.sources import LoadedIssue, read_issue_file, source_digest
+from newsletter.sources import LoadedIssue, read_issue_file, source_digest, source_words
 from newsletter.store import Store, StoredApproval
 from newsletter.stories import Story
 
@@ -111,7 +111,14 @@ def make_digest(
     except FileExistsError:
         raise InputError(f"{loaded.path}: was written by somebody else meanwhile; it stays as it is") from None
     store.issues.record_approval(
-        StoredApproval(issue=slug, source_digest=source, text=loaded.text, by=digest.by, at=now)
+        StoredApproval(
+            issue=slug,
+            source_digest=source,
+            text=loaded.text,
+            by=digest.by,
+            at=now,
+            sources=source_words(project, compiled.images),
+        )
     )
     words = f"{slug}: made with {count} {'article' if count == 1 else 'articles'}, approved by {digest.by}"
     return Made(loaded.path, words, filled.troubles, tuple(finding.as_problem() for finding in report.warnings))

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from newsletter.childprocess import child_environment
 from newsletter.config import Project
 from newsletter.errors import ConfigError, InputError, NewsletterError, NotAllowedError
-from newsletter.frontmatter import without_approval
 from newsletter.model import Edition
-from newsletter.store import StoredApproval
 from newsletter.variants import NO_SECTIONS, TopicalSections
 
 if TYPE_CHECKING:
@@ -103,32 +101,3 @@ def _read_frozen(answer: dict[str, Any], edition: Path) -> FrozenIssue:
 
 def _instant(text: str | None) -> dt.datetime | None:
     return dt.datetime.fromisoformat(text) if text else None
-
-
-def explain_change(approval: StoredApproval | None, path: Path) -> str:
-    """Say which line of an issue changed since it was approved, or ``""`` where its approval is not the one we know."""
-    from difflib import SequenceMatcher
-
-    from newsletter.issue import decode_issue
-
-    try:
-        text = decode_issue(path.read_bytes(), str(path))
-    except (OSError, NewsletterError):
-        return ""
-    if approval is None or approval.source_digest not in text:
-        return ""
-    before = without_approval(approval.text).splitlines()
-    after = without_approval(text).splitlines()
-    for tag, _, _, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag != "equal":
-            shown = after[start].strip()[:80] if start < end else "lines were taken out here"
-            return f"{path}:{_line_with_approval(text, start + 1)}: changed since {approval.by} approved it: {shown}"
-    return "its text is as approved; an image, a template or a setting changed"
-
-
-def _line_with_approval(text: str, line: int) -> int:
-    """Return the number in ``text`` of the line that has the number ``line`` without the approval."""
-    bare = without_approval(text)
-    same = next((at for at, (one, other) in enumerate(zip(text, bare, strict=False)) if one != other), len(bare))
-    approved_line = text.count("\n", 0, same) + 1
-    return line + 1 if bare != text and line >= approved_line else line

@@ -195,6 +195,37 @@ def effective_templates(project: Project) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def source_words(project: Project, images: Sequence[LocalImage]) -> dict[str, str]:
+    """Return what a mail is made of beside its text, by name, each in words that end in the start of its digest.
+
+    Names are like ``image images/a.png``, ``templates/email/lead.mjml.j2`` and ``[theme] accent``; a setting is its
+    value, as JSON.
+    """
+    words = {f"image {image.src}": _image_words(image) for image in images}
+    words |= template_words(project)
+    return words | {name: json.dumps(value, ensure_ascii=False) for name, value in mail_settings(project).items()}
+
+
+def template_words(project: Project) -> dict[str, str]:
+    """Return what each template is; shipped ones are those of this version of the program."""
+    found = {}
+    for name, path in effective_templates(project).items():
+        content = path.read_bytes()
+        lines, origin = content.count(b"\n"), "" if path.is_relative_to(project.templates_dir) else "shipped, "
+        found[f"templates/{name}"] = f"{origin}{lines:,} lines ({short_digest(content)})"
+    return found
+
+
+def _image_words(image: LocalImage) -> str:
+    size = f"{image.width} × {image.height} px, {len(image.content):,} bytes"
+    return f"{size} ({short_digest(image.content)})"
+
+
+def short_digest(content: bytes) -> str:
+    """Return the start of a SHA-256, for people to tell two files apart."""
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
 def mail_settings(project: Project) -> dict[str, object]:
     """Return the settings that reach the mail, by names like ``[theme] accent``."""
     config = project.config
@@ -229,8 +260,8 @@ def refuse_unapproved(project: Project, loaded: LoadedIssue, digest: str = "") -
     if issue.approved.digest != (digest or source_digest(project, loaded)):
         approved = f"{issue.approved.by} approved it on {issue.approved.on}"
         raise NotAllowedError(
-            f"{issue.file}: changed since {approved}; look at it, and approve it again with "
-            f"'newsletter approve {issue.slug}'"
+            f"{issue.file}: changed since {approved}; 'newsletter diff {issue.slug}' shows what, and "
+            f"'newsletter approve {issue.slug}' approves it again"
         )
 
 

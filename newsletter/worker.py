@@ -18,7 +18,7 @@ from newsletter.audience import list_names, parse_audience
 from newsletter.config import Project, is_reserved_slug, refuse_slug
 from newsletter.delivery import SendState
 from newsletter.errors import InputError, IssueError, NewsletterError, NotAllowedError, Place
-from newsletter.freezer import FrozenIssue, explain_change, freeze_issue
+from newsletter.freezer import FrozenIssue, freeze_issue
 from newsletter.glance import front_matter_of, is_near, is_over
 from newsletter.launch import next_step
 from newsletter.model import Issue
@@ -329,7 +329,9 @@ def freeze_approved(project: Project, store: Store, path: Path, now: dt.datetime
         missing = missing_variants(store, frozen, now)
         return freeze_issue(project, path, approved_only=True, variants=missing) if missing else frozen
     except NotAllowedError as error:
-        change = explain_change(store.issues.latest_approval(path.stem), path)
+        from newsletter.unapproved import explain_change
+
+        change = explain_change(project, store.issues.latest_approval(path.stem), path)
         raise NotAllowedError(f"{error}\n{change}" if change else str(error)) from None
 
 

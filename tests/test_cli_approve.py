@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 
 import pytest
 from newsroom import BODY, Newsroom, assert_told
@@ -55,6 +56,56 @@ def test_what_would_be_sent_is_shown(room):
     assert answer.code == 0, answer
     for words in (SLUG, "Hello {name}", "And more", "2026-11-25 08:00 Europe/Paris (07:00 UTC)", "HTML", "message"):
         assert words in answer.out
+
+
+def test_a_dry_run_shows_it_and_approves_nothing(room):
+    before = (room.root / f"issues/{SLUG}.md").read_bytes()
+    room.subscribers("ada@example.org", "bob@example.org")
+    answer = room.run("approve", SLUG, "--dry-run")
+    assert answer.code == 0, answer
+    assert "audience   2 recipients" in answer.out
+    assert re.search(r"findings   (none|\d warning)", answer.out)
+    assert re.search(r"size       HTML \d+\.\d kB, \d+% of what Gmail shows", answer.out)
+    assert answer.out.endswith("nothing was approved\n")
+    assert (room.root / f"issues/{SLUG}.md").read_bytes() == before
+    told = room.run("approve", SLUG, "--dry-run", "--json").json
+    assert (told["approved"], told["audience"], told["checks"]["errors"]) == (False, 2, 0)
+    assert not is_approved(room)
+
+
+def test_what_changed_since_the_latest_approval_is_counted(room):
+    room.run("approve", SLUG, "--by", "mark")
+    assert "changed    nothing since mark approved it on " in room.run("approve", SLUG, "--dry-run").out
+    _text(room)
+    room.environ["NEWSLETTER_THEME__ACCENT"] = "#123456"
+    words = "changed    1 passage, 1 template, image or setting since mark approved it on "
+    assert words in room.run("approve", SLUG, "--dry-run").out
+
+
+def test_an_error_is_shown_with_everything_else_and_refuses(room):
+    path = room.issue(SLUG, body=BODY + "\nRead [more](https://example.com/x?utm_source=y) and [this](#).\n")
+    before = path.read_bytes()
+    answer = room.run("approve", SLUG)
+    assert_told(answer, 1, "not approved")
+    assert "subject    A crane fell" in answer.out
+    assert re.search(r"findings   \d error", answer.out)
+    assert path.read_bytes() == before
+    told = room.run("approve", SLUG, "--json")
+    assert told.code == 1
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["send_at: 2020-01-01 08:00"], "too late: only --late sends it"),
+        (["send_at: 2020-01-01 08:00", "not_after: 2100-01-01 08:00"], "that is past: the next run sends it"),
+        (["send_at: 2100-01-01 08:00"], "2100-01-01 08:00 Europe/Paris (07:00 UTC)\n"),
+    ],
+)
+def test_a_time_that_has_passed_is_told(room, lines, words):
+    room.issue(SLUG, *lines)
+    assert words in room.run("approve", SLUG, "--dry-run").out
 
 
 def test_approval_as_json(room):
@@ -284,3 +335,30 @@ def test_folder_that_cannot_be_written_is_told(room, monkeypatch):
     with pytest.raises(Exception, match="cannot be written: Is a directory"):
         approve_issue(project, loaded, "mark", dt.date(2026, 11, 20))
     assert "approved" not in path.read_text()
+
+
+# --- who is told what changed ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_text, f"issues/{SLUG}.md:12: changed since mark approved it: Somebody was hurt"),
+        (_image, "its text is as approved; changed since mark approved it: image images/a.png"),
+        (_template, "its text is as approved; changed since mark approved it: templates/email/quote.mjml.j2"),
+        (_partial, "its text is as approved; changed since mark approved it: templates/shared.mjml.j2"),
+        (
+            _setting("THEME__ACCENT", "#123456"),
+            "its text is as approved; changed since mark approved it: [theme] accent",
+        ),
+    ],
+    ids=["text", "image", "template", "new template", "setting"],
+)
+def test_a_send_says_what_changed_since_the_approval(room, change, words):
+    room.subscribers("ada@example.org")
+    assert room.run("approve", SLUG, "--by", "mark").code == 0
+    change(room)
+    assert words in room.run("send", SLUG).out.replace(f"{room.root}/", "")
+    answer = room.run("send", SLUG, "--yes")
+    assert_told(answer, 1, f"'newsletter diff {SLUG}' shows what")
+    assert words in answer.err.replace(f"{room.root}/", "")

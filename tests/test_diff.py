@@ -1,12 +1,14 @@
 """``newsletter diff``: what changed in words, links, size and looks, since an approval and since a commit."""
 
+import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
-from newsroom import BODY, CONFIG, Newsroom, assert_told
+from newsroom import BODY, CONFIG, REPOSITORY, Newsroom, assert_told
 from test_images import make_png
 
 from newsletter.cli.diffmarkdown import code, markdown_lines
@@ -242,8 +244,18 @@ def test_a_theme_that_looks_otherwise_is_told_apart_from_the_words(room):
     assert "the same text is rendered otherwise" in answer.out
     assert "#123456" in answer.out.partition("rendered otherwise")[2]
     assert "text\n" not in answer.out.replace("same text", "")
-    since_approval = room.run("diff", SLUG)
-    assert "an image, a template or a setting is another since the approval" in since_approval.out
+    since_approval = room.run("diff", SLUG).out
+    assert '[theme] accent: "#b3261e" → "#123456"' in since_approval
+    assert "image images/a.png: 30 × 20 px" in since_approval
+    assert "templates/email/quote.mjml.j2: shipped, 15 lines" in since_approval
+
+
+def test_an_approval_of_before_sources_were_kept_says_what_it_can(room):
+    room.write("newsletter.toml", CONFIG + '[theme]\naccent = "#123456"\n')
+    with contextlib.closing(sqlite3.connect(room.root / "newsletter.db")) as store, store:
+        store.execute("UPDATE approvals SET sources = ''")
+    answer = room.run("diff", SLUG)
+    assert "note: an image, a template or a setting is another since the approval" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -357,3 +369,27 @@ def test_a_comment_is_never_longer_than_may_be():
     assert len(text) < 65_000
     assert text.count("```") % 2 == 0
     assert text.endswith("shows all of it.")
+
+
+# --- the example of the documents ------------------------------------------------------------------------------------
+
+
+def test_the_workflow_of_the_documents_calls_what_there_is():
+    from ruamel.yaml import YAML
+    from test_docs import words_of, wrong
+
+    workflow = YAML(typ="safe", pure=True).load(REPOSITORY / "docs/examples/newsletter.yml")
+    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
+    steps = workflow["jobs"]["review"]["steps"]
+    scripts = [step["run"] for step in steps if "run" in step]
+    assert all("${{" not in script for script in scripts), "what a pull request names must not become a script"
+    called = []
+    for line in "\n".join(scripts).splitlines():
+        words = words_of(line.strip())
+        if words[:1] == ["newsletter"]:
+            call = words[1 : next((at for at, word in enumerate(words) if word in ("||", "|", ">")), None)]
+            assert not wrong(tuple(call)), line
+            called.append(call[0])
+    assert called == ["check", "diff"]
+    for script in scripts:
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0

@@ -10,12 +10,13 @@ from test_glance import make_send
 from newsletter.config import Project, load_project
 from newsletter.delivery import SendState
 from newsletter.errors import InputError, NotAllowedError
-from newsletter.freezer import explain_change, freeze_issue
+from newsletter.freezer import freeze_issue
 from newsletter.launch import next_step
 from newsletter.opening import OpeningRules, Step
 from newsletter.secretfile import load_keys
 from newsletter.store import Send, Store, StoredApproval, open_store
 from newsletter.subscriptions import default_list
+from newsletter.unapproved import explain_change
 from newsletter.worker import (
     find_due,
     find_unfinished,
@@ -268,7 +269,7 @@ def explained(room: Newsroom, before: str, after: str, *, approved_above: bool =
     approval = f"approved: {'a' * 64} by mark 2026-11-20\n"
     head = f"---\n{approval}subject: s\n---\n" if approved_above else f"---\nsubject: s\n{approval}---\n"
     stored = StoredApproval(issue=SLUG, source_digest="a" * 64, text=head + before, by="mark", at=MORNING)
-    answer = explain_change(stored, room.write("x.md", head + after))
+    answer = explain_change(load_project(room.root, {}), stored, room.write("x.md", head + after))
     return answer.replace(f"{room.root}/", "")
 
 
@@ -285,12 +286,12 @@ def test_change_elsewhere_is_said_to_be_elsewhere(room):
     assert "an image, a template or a setting" in explained(room, "one\n", "one\n")
 
 
-def test_approval_that_is_not_the_files_own_explains_nothing(room):
+def test_approval_that_is_not_the_files_own_explains_nothing(room, project):
     path = room.issue(SLUG, APPROVED)
     stored = StoredApproval(issue=SLUG, source_digest="b" * 64, text="old", by="ann", at=MORNING)
-    assert explain_change(stored, path) == ""
-    assert explain_change(None, path) == ""
-    assert explain_change(stored, room.root / "gone.md") == ""
+    assert explain_change(project, stored, path) == ""
+    assert explain_change(project, None, path) == ""
+    assert explain_change(project, stored, room.root / "gone.md") == ""
 
 
 # --- planning --------------------------------------------------------------------------------------------------------

@@ -69,15 +69,16 @@ def command(
 
 
 def _show_plan(app: App, project: "Project", path: "Path", as_json: bool) -> int:
-    from newsletter.freezer import explain_change, freeze_issue
+    from newsletter.freezer import freeze_issue
     from newsletter.reports import plan_report
+    from newsletter.unapproved import explain_change
     from newsletter.worker import count_variants
 
     frozen = freeze_issue(project, path, approved_only=False)
     with app.open_store(project, app.keys(project)) as store:
         counts = count_variants(store, frozen.audience, frozen.sections, utc_now())
         plan = plan_report(store, frozen.edition, counts)
-        change = "" if frozen.approved else explain_change(store.issues.latest_approval(plan.issue), path)
+        change = "" if frozen.approved else explain_change(project, store.issues.latest_approval(plan.issue), path)
     if as_json:
         echo_json({**_account_of(plan).as_json(), **plan.as_json(), "approved": frozen.approved, "change": change})
         return DONE

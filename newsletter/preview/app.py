@@ -15,6 +15,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from newsletter.body_rules import HTML_MAX
 from newsletter.config import Project, find_issue, list_slugs
 from newsletter.errors import InputError, NewsletterError
 from newsletter.preview.answers import Note, Shown
@@ -22,8 +23,6 @@ from newsletter.preview.frames import DARK, LIGHT, frame_html
 from newsletter.preview.readers import find_reader
 from newsletter.preview.studio import State, Studio
 
-GMAIL_CLIP = 102_000
-"""Bytes of HTML beyond which Gmail cuts a mail off."""
 BODY_MAX = 4096
 """Bytes that a request may have."""
 _WAIT_S = 20.0
@@ -161,7 +160,7 @@ def _content(front: Front, state: State) -> dict[str, Any]:
         "issues": _issues(project, state.issue),
         "reader": {"key": state.reader.key, "label": state.reader.label},
         "proofTo": front.proof_to,
-        "clip": GMAIL_CLIP,
+        "clip": HTML_MAX,
         "failed": [_note(note) for note in state.failed],
         "found": [_note(note) for note in state.found],
         "checked": state.is_checked,

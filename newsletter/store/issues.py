@@ -1,5 +1,6 @@
 """Keep what is known about issue files: approvals with the approved text, and a cache of their front matter."""
 
+import json
 from collections.abc import Iterable, Mapping
 
 from newsletter.store.database import (
@@ -32,6 +33,7 @@ class Issues:
                 content=storable(approval.text),
                 approved_by=storable(approval.by),
                 approved_at=to_micros(approval.at),
+                sources=json.dumps(dict(approval.sources), ensure_ascii=True) if approval.sources else "",
             )
 
     def latest_approval(self, issue: str) -> StoredApproval | None:
@@ -39,7 +41,14 @@ class Issues:
         row = self._database.row("latest_approval", issue=storable(issue))
         if row is None:
             return None
-        return StoredApproval(issue=row[0], source_digest=row[1], text=row[2], by=row[3], at=from_micros(row[4]))
+        return StoredApproval(
+            issue=row[0],
+            source_digest=row[1],
+            text=row[2],
+            by=row[3],
+            at=from_micros(row[4]),
+            sources=json.loads(row[5]) if row[5] else {},
+        )
 
     def load_issue_files(self) -> Mapping[str, IssueFile]:
         """Return every remembered issue file by its name."""

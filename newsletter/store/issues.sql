@@ -1,11 +1,11 @@
 -- Queries of issues.py: approvals, and the cache of issue files.
 
 -- name: insert_approval
-INSERT INTO approvals (issue, source_digest, content, approved_by, approved_at)
-VALUES (:issue, :source_digest, :content, :approved_by, :approved_at)
+INSERT INTO approvals (issue, source_digest, content, approved_by, approved_at, sources)
+VALUES (:issue, :source_digest, :content, :approved_by, :approved_at, :sources)
 
 -- name: latest_approval
-SELECT issue, source_digest, content, approved_by, approved_at
+SELECT issue, source_digest, content, approved_by, approved_at, sources
   FROM approvals WHERE issue = :issue ORDER BY id DESC LIMIT 1
 
 -- name: load_issue_files

@@ -213,13 +213,17 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApproval:
-    """Keep what an editor approved: the source digest and the text of the issue file at that moment."""
+    """Keep what an editor approved: the source digest and the text of the issue file at that moment.
+
+    ``sources`` say what else the mail was made of, by name (``sources.source_words``); older approvals have none.
+    """
 
     issue: str
     source_digest: str
     text: str
     by: str
     at: dt.datetime
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

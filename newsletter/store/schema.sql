@@ -110,14 +110,16 @@ CREATE TABLE editions (
 
 CREATE INDEX editions_issue ON editions (issue, kind);
 
--- Who approved which source digest, and the text of the issue file at that moment; rows are only added.
+-- Who approved which source digest, and the text of the issue file at that moment; rows are only added. sources is a
+-- JSON object that says what else the mail was made of, or empty in old rows.
 CREATE TABLE approvals (
     id INTEGER PRIMARY KEY,
     issue TEXT NOT NULL,
     source_digest TEXT NOT NULL,
     content TEXT NOT NULL,
     approved_by TEXT NOT NULL,
-    approved_at BIGINT NOT NULL
+    approved_at BIGINT NOT NULL,
+    sources TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX approvals_issue ON approvals (issue, id);

@@ -27,6 +27,8 @@ _RELEVANT = frozenset(
 )
 _DECISIVE = ("style", "bgcolor", "background", "hidden", "href", "color", "size", "text")
 """Attributes on which an element's look depends, beside those that rules ask for."""
+_PRELUDE_MAX = 2000
+"""Characters that the selectors of a rule may have; a longer one is left out."""
 _CLASS = re.compile(r"\.([A-Za-z_][\w-]*)")
 _ATTRIBUTE = re.compile(r"\[\s*([\w-]+)")
 _LENGTH = re.compile(r"([\d.]+)(px|pt|em|rem|%)?")
@@ -212,6 +214,8 @@ def _selectors(prelude: str) -> tuple[_Selector, ...]:
     from lxml import etree
 
     found = []
+    if len(prelude) > _PRELUDE_MAX:
+        return ()
     for text in prelude.split(",") if "(" not in prelude else [prelude]:
         try:
             for parsed in cssselect.parse(text):
@@ -221,7 +225,7 @@ def _selectors(prelude: str) -> tuple[_Selector, ...]:
                 whole, names = _CLASS.fullmatch(text.strip()), "" if "(" in text else text
                 classes, attributes = frozenset(_CLASS.findall(names)), frozenset(_ATTRIBUTE.findall(names))
                 found.append(_Selector(path, parsed.specificity(), classes, attributes, whole[1] if whole else ""))
-        except (cssselect.SelectorError, etree.XPathSyntaxError):
+        except (cssselect.SelectorError, etree.XPathSyntaxError, RecursionError):
             continue
     return tuple(found)
 
@@ -293,8 +297,8 @@ def _ground(element: Any, outer: Colour | None, values: _Values) -> Colour | Non
 
 def _size(element: Any, outer: float, value: str) -> float:
     if not value:
-        if element.tag == "font" and element.get("size", "").isdecimal():
-            return _KEYWORDS.get(_FONT_SIZES[min(int(element.get("size")), len(_FONT_SIZES) - 1)], outer)
+        if element.tag == "font" and re.fullmatch("[1-7]", element.get("size", "")):
+            return _KEYWORDS[_FONT_SIZES[min(int(element.get("size")), len(_FONT_SIZES) - 1)]]
         return outer * _OWN_SIZES.get(element.tag, 1.0)
     match = _LENGTH.fullmatch(value.lower())
     try:
@@ -312,8 +316,8 @@ def _is_bold(element: Any, outer: bool, value: str) -> bool:
     if not value:
         return outer or element.tag in _BOLD_TAGS
     return (
-        int(value) >= 600
-        if value.isdecimal()
+        value >= "600"
+        if re.fullmatch("[1-9]00", value)
         else value.lower() in ("bold", "bolder") or (value == "inherit" and outer)
     )
 

@@ -54,6 +54,8 @@ _VALUES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         *((f"unit-{unit}", rf"(?<![\w#.-])-?[\d.]+{unit}\b") for unit in ("rem", "vh", "vw", "vmin", "vmax", "ch")),
     )
 )
+_VALUE_MAX = 500
+"""Characters of a value that are searched for features."""
 _DISPLAYS = {"flex": "flex", "inline-flex": "flex", "grid": "grid", "inline-grid": "grid", "none": "none"}
 _PSEUDO = re.compile(r"(::?)([a-z-]+)")
 _AT_MEDIA = ("prefers-color-scheme", "prefers-reduced-motion", "orientation", "hover", "device-pixel-ratio")
@@ -138,7 +140,7 @@ def _block_features(declarations: tuple[Declaration, ...]) -> tuple[tuple[str, s
 
 @functools.lru_cache(maxsize=4096)
 def _declaration_features(declaration: Declaration) -> tuple[tuple[str, str], ...]:
-    name, value = declaration.name, declaration.value
+    name, value = declaration.name, declaration.value[:_VALUE_MAX]
     found = []
     if name == "display":
         kind = _DISPLAYS.get(value.lower())

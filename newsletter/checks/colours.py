@@ -7,6 +7,8 @@ import functools
 import re
 from typing import NamedTuple
 
+_VALUE_MAX = 200
+"""Characters of a value that are looked at for a colour."""
 _WORD = re.compile(r"\S+\([^()]*\)|[^\s(),]+")
 
 
@@ -30,7 +32,7 @@ def parse_colour(text: str) -> Colour | None:
     """Return the colour that ``text`` is in CSS; None for ``currentColor``, and for what is no colour."""
     from tinycss2.color4 import parse_color
 
-    colour = parse_color(text.strip())
+    colour = parse_color(text.strip()) if len(text) <= _VALUE_MAX else None
     if colour is None or isinstance(colour, str):
         return None
     try:
@@ -44,7 +46,7 @@ def background_colour(value: str) -> Colour | None:
     """Return the colour in the value of a ``background``, transparent where it names none; None under an image."""
     if re.search(r"url\(|gradient\(|image-set\(", value, re.IGNORECASE):
         return None
-    found = (parse_colour(word) for word in _WORD.findall(value))
+    found = (parse_colour(word) for word in _WORD.findall(value[:_VALUE_MAX]))
     return next((colour for colour in found if colour), Colour(0, 0, 0, 0))
 
 

@@ -4,6 +4,7 @@ Nothing is fetched and nothing is judged. Not here: which elements a rule is for
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 _DECLARATIONS = re.compile(r"""(?:[^;"'(]|"[^"]*"|'[^']*'|\((?:[^()"']|"[^"]*"|'[^']*'|\([^()]*\))*\)|["'(])+""")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _IMPORTANT = re.compile(r"\s*!\s*important\s*$", re.IGNORECASE)
+_RULES_MAX = 3000
+"""Rules and at-rules of one sheet that are looked at."""
 _NESTING_MAX = 8
 """At-rules inside of at-rules that are looked into."""
 
@@ -63,9 +66,13 @@ def parse_sheet(css: str, media: str = "") -> StyleSheet:
     rules: list[StyleRule] = []
     at_rules: list[str] = []
     around = (f"@media {media}",) if media and media.strip().lower() not in ("all", "screen") else ()
-    nodes = tinycss2.parse_stylesheet(css.replace("<!--", "").replace("-->", ""), skip_comments=True)
-    for found in _walk(nodes, around):
-        (rules if isinstance(found, StyleRule) else at_rules).append(found)  # type: ignore[arg-type]
+    try:
+        nodes = tinycss2.parse_stylesheet(css.replace("<!--", "").replace("-->", ""), skip_comments=True)
+        for found in itertools.islice(_walk(nodes, around), _RULES_MAX):
+            (rules if isinstance(found, StyleRule) else at_rules).append(found)  # type: ignore[arg-type]
+    except RecursionError:
+        # Brackets in brackets, a thousand deep; what came before them counts.
+        pass
     return StyleSheet(tuple(rules), (*around, *at_rules))
 
 

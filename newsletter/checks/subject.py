@@ -31,6 +31,10 @@ from newsletter.reading import Reading, read_message
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
+_HTML_MAX = 2_000_000
+"""Characters of HTML that are looked at; nobody has written a mail of a tenth of it that was meant."""
+_CROWDED_TAG = re.compile(r"<\w[^\s<>]*+(?:\s++[^\s<>]++){1000}")
+"""Match a tag with so many words in it that the parser, which compares each attribute with all others, would dwell."""
 _NEAR = 40_000
 """Characters of the source in which words are looked for from where they must stand."""
 _FRONT_KEY = re.compile(r"^([a-z_]+) *:[ \t]*", re.MULTILINE)
@@ -169,10 +173,16 @@ class Subject:
 
     @cached_property
     def tree(self) -> "HtmlElement":
-        """Return the HTML part as a tree, parsed once for all checks; an empty page where there is none."""
-        from lxml import html
+        """Return the HTML part as a tree, parsed once for all checks; an empty page where there is nothing in it."""
+        from lxml import etree, html
 
-        return html.document_fromstring(self.html.encode() or b"<p></p>", parser=html.HTMLParser(encoding="utf-8"))
+        parser = html.HTMLParser(encoding="utf-8")
+        crowded = _CROWDED_TAG.search(self.html, 0, _HTML_MAX)
+        text = self.html[: crowded.start() if crowded else _HTML_MAX]
+        try:
+            return html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        except etree.ParserError:
+            return html.document_fromstring(b"<p></p>", parser=parser)
 
     @cached_property
     def sheets(self) -> tuple[StyleSheet, ...]:

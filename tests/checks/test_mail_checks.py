@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from newsroom import Newsroom
 
-from newsletter.checker import check_issue, subject_of
+from newsletter.checker import check_issue, check_message, subject_of
 from newsletter.checks import Finding, clients
 from newsletter.checks.cascade import LIGHT
 from newsletter.checks.clientsupport import TYPICAL, client_weights, known_clients, known_features, support_of
@@ -224,3 +224,38 @@ def test_a_message_saved_with_the_line_ends_of_this_machine_is_told_so_alone(tmp
     message.write_bytes(message.read_bytes().replace(b"\r\n", b"\n"))
     answer = room.run("check", str(message), "--json")
     assert {finding["check"] for finding in answer.json["findings"]} == {"message.line-ends"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hostile mail
+# ---------------------------------------------------------------------------------------------------------------------
+
+HEAD = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+HOSTILE = {
+    "nothing": b"",
+    "a NUL": b"\0",
+    "a comment": b"<!-- x -->",
+    "white space": b"   ",
+    "a doctype": b"<!doctype html>",
+    "every octet": bytes(range(256)),
+    "deep markup": b"<div>" * 50_000,
+    "deep brackets": b"<style>" + b"(" * 20_000 + b"</style><p>x",
+    "deep blocks": b"<style>" + b"a{" * 20_000 + b"</style><p>x",
+    "deep media": b"<style>" + b"@media x{" * 20_000 + b"</style><p>x",
+    "deep selectors": b"<style>" + b":not(" * 5_000 + b"p" + b")" * 5_000 + b"{color:red}</style><p>x",
+    "many selectors": b"<style>" + b"p," * 50_000 + b"p{color:red}</style><p>x",
+    "many steps": b"<style>" + b"* " * 200 + b"{color:red}</style>" + b"<div>" * 200 + b"x",
+    "many attributes": b"<p " + b" ".join(b"a%d=1" % number for number in range(20_000)) + b">x",
+    "nested functions": b'<p style="color:' + b"rgb(" * 10_000 + b'">x',
+    "nested addresses": b'<p style="background:' + b"url(" * 20_000 + b'">x',
+    "quotes and brackets": b'<p style="a:' + b"'(\\\"" * 20_000 + b'">x',
+    "huge numbers": b'<p style="font-size:' + b"9" * 5_000 + b"px;font-weight:" + b"9" * 5_000 + b'">x',
+    "odd numbers": b'<p style="font-size:1.2.3px;color:hsl(1e999,1%,1%);font:a 1px">x<font size=-1 color="a;b">y',
+    "odd namespaces": b'<o:p xmlns:o="x">x</o:p><v:rect>y</v:rect><svg><p>z',
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_message_is_checked_to_its_end(content):
+    # Without their limits some of these raised, and some took from 20 seconds to for ever.
+    assert check_message(HEAD + content, None, today=TODAY).findings

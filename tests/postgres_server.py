@@ -25,6 +25,7 @@ import psycopg
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
+    "autovacuum": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -6,8 +6,8 @@ the mail's own rules make. Not here: alternative texts and words of links in the
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from newsletter.catalogs import direction
 from newsletter.checks.cascade import DARK, LIGHT, PHONE, Look, Shown
@@ -45,9 +45,31 @@ def _contrast_dark(subject: Subject) -> Iterator[Found]:
     return _low_contrast(subject, DARK, lambda ratio: ratio >= _UNREADABLE)
 
 
+class _Weak(NamedTuple):
+    """Hold a text that has too little contrast: its colour, its ground, the contrast, and what is needed."""
+
+    shown: Shown
+    colour: Colour
+    ground: Colour
+    ratio: float
+    needed: float
+
+
 def _low_contrast(subject: Subject, mode: str, is_meant: Callable[[float], bool]) -> Iterator[Found]:
-    """Yield each pair of colours in ``mode`` that has too little contrast, and whose contrast ``is_meant``."""
-    pairs: dict[tuple[Colour, Colour, float], list[Shown]] = {}
+    """Yield each colour that has too little contrast in ``mode``, by its worst case, where that ``is_meant``."""
+    by_colour: dict[Colour, list[_Weak]] = {}
+    for weak in _weak_texts(subject, mode):
+        if is_meant(weak.ratio):
+            by_colour.setdefault(weak.colour, []).append(weak)
+    for colour, texts in by_colour.items():
+        worst = min(texts, key=lambda weak: weak.ratio / weak.needed)
+        where = f"in {mode} mode: {_quoted(worst.shown.text)}"
+        message = f"{colour} on {worst.ground} has a contrast of {worst.ratio:.1f}:1 {where}"
+        fix = f"{_readable(worst, texts)} would have the {worst.needed:g}:1 that is needed"
+        yield Found(message, _place_of_colour(subject, colour, worst.shown), fix, len(texts))
+
+
+def _weak_texts(subject: Subject, mode: str) -> Iterator[_Weak]:
     for shown in subject.shown:
         look = shown.looks[mode]
         is_said = mode != LIGHT and look == shown.looks[LIGHT]
@@ -55,28 +77,27 @@ def _low_contrast(subject: Subject, mode: str, is_meant: Callable[[float], bool]
             continue
         needed = subject.limits["contrast_large" if _is_large(look) else "contrast"]
         colour = lay_over(look.colour, look.ground)
-        if contrast(colour, look.ground) < needed:
-            pairs.setdefault((colour, look.ground, needed), []).append(shown)
-    for (colour, ground, needed), texts in pairs.items():
-        ratio = contrast(colour, ground)
-        if is_meant(ratio):
-            message = f"{colour} on {ground} has a contrast of {ratio:.1f}:1 in {mode} mode: {_quoted(texts[0].text)}"
-            fix = f"{_readable(colour, ground, needed)} would have the {needed:g}:1 that is needed"
-            yield Found(message, _place_of_colour(subject, colour, texts[0]), fix, len(texts))
+        ratio = contrast(colour, look.ground)
+        if ratio < needed:
+            yield _Weak(shown, colour, look.ground, ratio, needed)
 
 
 def _is_large(look: Look) -> bool:
     return look.size >= _LARGE or (look.bold and look.size >= _LARGE_BOLD)
 
 
-def _readable(colour: Colour, ground: Colour, needed: float) -> Colour:
-    """Return the colour nearest to ``colour``, on the way to black or white, that has the contrast ``needed``."""
-    end = max(BLACK, WHITE, key=lambda extreme: contrast(extreme, ground))
-    for step in range(_STEPS + 1):
-        found = lay_over(Colour(*end[:3], alpha=step / _STEPS), colour)
-        rounded = Colour(*(round(channel * 255) / 255 for channel in found[:3]))
-        if contrast(rounded, ground) >= needed:
-            return rounded
+def _readable(worst: _Weak, texts: Sequence[_Weak]) -> Colour:
+    """Return the colour nearest to that of the texts, on the way to black or white, that has the contrast they need.
+
+    Where they stand on grounds so different that none has it, the one for the worst case.
+    """
+    end = max(BLACK, WHITE, key=lambda extreme: contrast(extreme, worst.ground))
+    steps = [lay_over(Colour(*end[:3], alpha=step / _STEPS), worst.colour) for step in range(_STEPS + 1)]
+    colours = [Colour(*(round(channel * 255) / 255 for channel in step[:3])) for step in steps]
+    for wanted in (texts, [worst]):
+        for colour in colours:
+            if all(contrast(colour, weak.ground) >= weak.needed for weak in wanted):
+                return colour
     return end
 
 

@@ -205,6 +205,23 @@ def test_the_colour_that_is_proposed_would_do(colour):
     assert 4.5 <= contrast(proposed, WHITE) < 5.2
 
 
+def test_one_colour_is_told_once_with_what_would_do_everywhere():
+    body = '<p style="color:#999">x</p><h1 style="color:#999">y</h1><p style="color:#999;background:#eee">z</p>'
+    (finding,) = found(page(body)(), "accessibility.contrast-light")
+    assert finding.message == "#999999 on #eeeeee has a contrast of 2.5:1 in light mode: “z”"
+    assert finding.count == 3
+    assert contrast(parse_colour(finding.fix.split()[0]), parse_colour("#eee")) >= 4.5
+
+
+def test_a_colour_on_grounds_too_different_is_told_by_its_worst_case():
+    grounds = ("#000", "#fff", "#333")
+    body = "".join(f'<p style="color:#777;background:{ground}">on {ground}</p>' for ground in grounds)
+    (finding,) = found(page(body)(), "accessibility.contrast-light")
+    proposed = parse_colour(finding.fix.split()[0])
+    assert finding.message.startswith("#777777 on #333333")
+    assert contrast(proposed, parse_colour("#333")) >= 4.5
+
+
 def test_text_on_an_image_and_text_that_is_not_seen_are_passed_over():
     body = (
         '<div style="background:url(x.png)"><p style="color:#fff">On an image</p></div>'

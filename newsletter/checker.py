@@ -24,7 +24,7 @@ from newsletter.checks import (
     run_checks,
     unknown_settings,
 )
-from newsletter.compiler import Compiled, compile_issue, load_issue, message_parts, sample_message
+from newsletter.compiler import Compiled, compile_issue, load_issue, sample_message
 from newsletter.config import CONFIG_NAME, Config, NewsletterSection, Project
 from newsletter.errors import ConfigError, InputError, NotAllowedError, ProblemsError, TemplateError
 from newsletter.model import Message
@@ -122,16 +122,17 @@ def subject_of(
     project: Project, loaded: LoadedIssue, compiled: Compiled, message: Message, *, today: dt.date
 ) -> Subject:
     """Gather what the checks look at."""
-    text, html = message_parts(message)
+    reading = read_message(message.content)
     slug = loaded.issue.slug
     return Subject(
         config=project.config,
         today=today,
         issue=loaded.issue,
         source=loaded.text,
-        html=html,
-        text=text,
+        html=reading.html.text.replace("\r\n", "\n") if reading.html else "",
+        text=reading.text.text.replace("\r\n", "\n") if reading.text else "",
         message=message.content,
+        taken_apart=reading,
         edition=compiled.edition,
         templates=_template_texts(project),
         images={

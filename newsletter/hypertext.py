@@ -83,6 +83,10 @@ class _Reader(HTMLParser):
         self._open = [_Open("")]
         self._seen_visible = False
 
+    def updatepos(self, _start: int, end: int) -> int:
+        """Count no lines: nobody asks for them, and counting takes a sixth of the time."""
+        return end
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         self._note_active(tag, attributes)

@@ -26,6 +26,7 @@ _CHINESE = re.compile(
     r"(?:\s*[（(]?\s*(?P<weekday>(?:星期|周)[一二三四五六日天])\s*[)）]?)?"
 )
 _MONTH_YEAR = re.compile(rf"\b(?P<month>{_LATIN_MONTHS})\.?,?\s+(?P<year>20\d\d)\b", re.IGNORECASE)
+_NUMBER, _WORD = re.compile(r"\d"), re.compile(r"[^\W\d_]+")
 _COPYRIGHT = re.compile(
     r"(?:©|\(c\)|&copy;|\bcopyright\b)\s*(?:(?:19|20)\d\d\s*[-–—]\s*)?((?:19|20)\d\d)\b(?!\s*[-–—])", re.IGNORECASE
 )
@@ -43,6 +44,8 @@ class _Date:
 
 
 def _dates_in(text: str) -> Iterator[_Date]:
+    if not (_NUMBER.search(text) and ("月" in text or not MONTHS.keys().isdisjoint(_WORD.findall(text.casefold())))):
+        return
     for pattern in (_DAY_FIRST, _MONTH_FIRST, _CHINESE, _MONTH_YEAR):
         for found in pattern.finditer(text):
             parts = found.groupdict()
@@ -62,7 +65,7 @@ def _stale_year(subject: Subject) -> Iterator[Found]:
                     message = f"{date.words!r} is a year before the issue, which is of {sent_on}"
                     yield Found(message, subject.place_of(date.words, prose.place), fix)
                     break
-        for found in _COPYRIGHT.finditer(prose.text):
+        for found in _COPYRIGHT.finditer(prose.text if _NUMBER.search(prose.text) else ""):
             if int(found[1]) < sent_on.year:
                 yield Found(f"{found[0]!r} is of a year that is over", subject.place_of(found[0], prose.place))
     for file, text in subject.templates.items():

@@ -113,9 +113,9 @@ class LinkAnswer:
 class Subject:
     """Hold all that checks look at; ``limits`` are the numbers of all checks, by name.
 
-    ``html`` and ``text`` are the parts as a sample recipient gets them, ``message`` the bytes. ``templates`` are the
-    texts of the theme by the path that messages name. ``answers`` are given where links were asked. ``today`` is the
-    day of the check; ``sent_on`` is the day that the issue is for.
+    ``html`` and ``text`` are the parts as a sample recipient gets them, ``message`` the bytes, ``taken_apart`` what they
+    were read to, where that was done. ``templates`` are the texts of the theme by the path that messages name.
+    ``answers`` are given where links were asked. ``today`` is the day of the check.
     """
 
     config: Config
@@ -125,6 +125,7 @@ class Subject:
     html: str = ""
     text: str = ""
     message: bytes = b""
+    taken_apart: Reading | None = None
     edition: Edition | None = None
     templates: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
@@ -203,7 +204,7 @@ class Subject:
     def reading(self) -> Reading:
         """Return the message taken apart; one saved with the line ends of this machine as if it had those of mail."""
         content = self.message
-        return read_message(content if b"\r\n" in content else content.replace(b"\n", b"\r\n"))
+        return self.taken_apart or read_message(content if b"\r\n" in content else content.replace(b"\n", b"\r\n"))
 
     # -----------------------------------------------------------------------------------------------------------------
     # The issue

@@ -12,7 +12,7 @@ from newsletter.checks.dates import DATE_CHECKS
 from newsletter.checks.finding import Check, Found, Severity
 from newsletter.checks.names import NAME_CHECKS
 from newsletter.checks.subject import Prose, Subject, width
-from newsletter.checks.words import FOREIGN_FIELDS, FUNCTION_WORDS, PLACEHOLDERS, SCAFFOLD
+from newsletter.checks.words import FOREIGN_FIELDS, FUNCTION_WORDS, PLACEHOLDER_HINTS, PLACEHOLDERS, SCAFFOLD
 from newsletter.issue import BRACES, BROKEN_LINK, UNKNOWN_TAG
 from newsletter.model import MARKER, part_of
 
@@ -121,26 +121,26 @@ def _flat(text: str) -> str:
 
 _PLACEHOLDER = re.compile("|".join(f"(?:{one})" for one in PLACEHOLDERS), re.MULTILINE)
 _LOREM = re.compile(r"\blorem ipsum\b|\bdolor sit amet\b", re.IGNORECASE)
+_BRACKET = re.compile(r"[{|%\[$]")
 _FOREIGN = re.compile("|".join(FOREIGN_FIELDS))
-_SCAFFOLDS = re.compile("|".join(map(re.escape, SCAFFOLD)))
 
 
 def _placeholder(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
-        for pattern in (_PLACEHOLDER, _LOREM):
+        for pattern in (_PLACEHOLDER, _LOREM) if any(hint in prose.text for hint in PLACEHOLDER_HINTS) else ():
             if found := pattern.search(prose.text):
                 yield Found(f"{found[0][:60]!r} stands in {_part(prose)}", subject.place_of(found[0], prose.place))
 
 
 def _scaffold(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
-        if found := _SCAFFOLDS.search(prose.text):
-            yield Found(f"{found[0][:60]!r} stands in {_part(prose)}", subject.place_of(found[0], prose.place))
+        if found := next((words for words in SCAFFOLD if words in prose.text), ""):
+            yield Found(f"{found[:60]!r} stands in {_part(prose)}", subject.place_of(found, prose.place))
 
 
 def _unresolved(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
-        for found in _FOREIGN.finditer(prose.text):
+        for found in _FOREIGN.finditer(prose.text) if _BRACKET.search(prose.text) else ():
             message = f"{found[0][:60]!r} would be printed as it stands"
             yield Found(message, subject.place_of(found[0], prose.place))
 
@@ -171,7 +171,8 @@ def _told_by_parser(id_: str, subject: Subject) -> Iterator[Found]:
 def _long_word(subject: Subject) -> Iterator[Found]:
     most = subject.limits["word_max"]
     for prose in subject.prose:
-        for found in _LONG.finditer(prose.text if prose.part != "alt" else ""):
+        is_long = prose.part != "alt" and any(len(word) > most for word in prose.text.split())
+        for found in _LONG.finditer(prose.text if is_long else ""):
             # Mail programs break lines behind a hyphen or a slash, and addresses nearly anywhere.
             longest = max((len(piece) for piece in _BREAKS.split(found[0])), default=0)
             if longest > most and not _URL.match(found[0]):
@@ -246,8 +247,8 @@ def _language(subject: Subject) -> Iterator[Found]:
 
 def _script_of(text: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the script of most letters and the languages that are written in it, None for too few letters."""
-    letters = sum(character.isalpha() for character in text)
-    for name, pattern, languages in _SCRIPTS:
+    letters = sum(map(str.isalpha, text))
+    for name, pattern, languages in _SCRIPTS[-1:] if text.isascii() else _SCRIPTS:
         if letters > 100 and len(pattern.findall(text)) > 0.6 * letters:
             return name, languages
     return None

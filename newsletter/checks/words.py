@@ -32,6 +32,22 @@ PLACEHOLDERS = (
     r"此处填写|待补充|待填写|（待定）|\[待定\]",
 )
 """What editors write where words are still to come; each is searched for in text without code."""
+PLACEHOLDER_HINTS = (
+    "TK",
+    "TODO",
+    "FIXME",
+    "TBD",
+    "[",
+    "XXXX",
+    "???",
+    "此处",
+    "待",
+    "placeholder",
+    "orem",
+    "OREM",
+    "dolor sit",
+)
+"""One of these stands in every placeholder; looking for them costs next to nothing."""
 SCAFFOLD = (
     "Open with a word to your readers: a paragraph or three, any Markdown.",
     "The line that mail clients show after the subject.",

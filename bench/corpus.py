@@ -88,6 +88,22 @@ def brief_issue(links: int) -> str:
     return "\n".join(pieces)
 
 
+def mixed_issue(illustrated: int, briefs: int) -> str:
+    """Return an issue as editors write them: articles with pictures in sections of five, then compact lists."""
+    writer = Writer()
+    images = image_names()
+    pieces = [_opening(writer, "")]
+    for number in range(illustrated):
+        if number % 5 == 0:
+            pieces.append(f"## {'Most important news' if number == 0 else f'Section {number // 5}'}\n")
+        pieces.append(writer.article(images[number % len(images)]))
+    for number in range(briefs):
+        if number % 10 == 0:
+            pieces.append(f"\n## In brief{' {kind=brief}' if number else ''}\n")
+        pieces.append(writer.brief())
+    return "\n".join(pieces)
+
+
 def plain_issue(number: int, day: dt.date) -> str:
     """Return one of many old issues: two articles, a ``send_at``."""
     writer = Writer()

@@ -144,6 +144,12 @@ def _feeds(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_feeds(folder, arguments.quick)
 
 
+def _checks(folder: Path, arguments: argparse.Namespace) -> Report:
+    from checks import measure_checks
+
+    return measure_checks(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -156,6 +162,7 @@ _BENCHES: Mapping[str, Bench] = {
     "preview": _preview,
     "growth": _growth,
     "importing": _importing,
+    "checks": _checks,
     "feeds": _feeds,
 }
 

@@ -8,13 +8,16 @@ import datetime as dt
 import itertools
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from newsletter.amounts import parse_duration
 from newsletter.config import Project, list_slugs
 from newsletter.feedsettings import RankingSection
 from newsletter.pastarticles import Memory, PastArticle
-from newsletter.store import Store
 from newsletter.stories import Ranking, Story, group_entries, rank_stories
+
+if TYPE_CHECKING:
+    from newsletter.store import Store  # the checks read past issues, and open none
 
 _ISSUE_MAX = 4_000_000
 _LINK = re.compile(
@@ -32,7 +35,7 @@ _TEXT_MAX = 2000
 
 
 def load_stories(
-    project: Project, store: Store, since: dt.datetime, now: dt.datetime, *, memory: Memory
+    project: Project, store: "Store", since: dt.datetime, now: dt.datetime, *, memory: Memory
 ) -> tuple[Story, ...]:
     """Return the stories whose entries were published from ``since`` to ``now``, ranked, each with its reasons.
 
@@ -42,7 +45,7 @@ def load_stories(
     return rank_stories(stories, ranking_of(project.config.ranking), now, memory)
 
 
-def load_memory(project: Project, store: Store, *, without: str = "") -> Memory:
+def load_memory(project: Project, store: "Store", *, without: str = "") -> Memory:
     """Return what all issues told but ``without``, which is the one at hand, and where addresses led."""
     return Memory(past_articles(project, without=without), store.feeds.load_redirects())
 

@@ -24,6 +24,7 @@ FIGURES = {
     "importing": {"import.N", "import.N.memory", "import.N.plan.whole", "import.N.plan.topics"},
     "preview": {"preview.page", "preview.mail", "preview.follow"},
     "feeds": {"feeds.group", "feeds.read", "feeds.read.memory", "feeds.cold", "feeds.unchanged"},
+    "checks": {"checks.cold", "checks.warm", "checks.compile"},
     "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},
 }
 UNCOMMITTED: set[str] = {"preview"}

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from newsletter.checks.finding import Check, Found, Severity
 from newsletter.checks.subject import Subject, plain, width
@@ -14,6 +14,9 @@ from newsletter.model import LEAD, SPONSOR, Article, Section
 from newsletter.weburls import url_key
 
 _SPONSOR = re.compile(SPONSOR_WORDS, re.IGNORECASE)
+_TITLE_MIN = 25
+"""Letters from which on the same headline is the same story; Chinese has fewer, and is known by its address."""
+_WORDS = re.compile(r"\w+")
 _STANDING = 2
 """Past issues in which a story may have been; what was in more is a standing link."""
 _PLATFORMS = frozenset(
@@ -137,17 +140,34 @@ def _repeated(subject: Subject) -> Iterator[Found]:
 
 
 def _seen_before(subject: Subject) -> Iterator[Found]:
-    past: defaultdict[str, set[str]] = defaultdict(set)
-    for seen in subject.past:
-        past[url_key(seen.url)].add(seen.slug)
+    pages, titles = _told_before(subject)
     for section, article in _articles(subject):
-        key = url_key(article.url)
-        # What stands in issue after issue is a note of the house, and no story.
-        is_news = _is_story(key) and not article.follow_up and section.kind != SPONSOR
-        if is_news and 0 < len(past.get(key, ())) <= _STANDING:
-            slug = max(past[key])
-            fix = f"take it out, or mark it with {{follow-up={slug}}}"
-            yield Found(f"{_title(article)} was in the issue of {slug}", article.place, fix)
+        if article.follow_up or section.kind == SPONSOR:
+            continue
+        key, title = url_key(article.url), _title_key(plain(article.headline))
+        for slugs, what in (
+            (pages.get(key, set()) if _is_story(key) else set(), "was"),
+            (titles.get(title, set()) if len(title) >= _TITLE_MIN else set(), "was, by its headline,"),
+        ):
+            # What stands in issue after issue is a note of the house, and no story.
+            if 0 < len(slugs) <= _STANDING:
+                fix = f"take it out, or mark it with {{follow-up={max(slugs)}}}"
+                yield Found(f"{_title(article)} {what} in the issue of {max(slugs)}", article.place, fix)
+                break
+
+
+def _told_before(subject: Subject) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+    """Return in which past issues each page was, and each headline."""
+    pages: defaultdict[str, set[str]] = defaultdict(set)
+    titles: defaultdict[str, set[str]] = defaultdict(set)
+    for seen in subject.past:
+        pages[url_key(seen.url)].add(seen.slug)
+        titles[_title_key(seen.title)].add(seen.slug)
+    return pages, titles
+
+
+def _title_key(title: str) -> str:
+    return " ".join(_WORDS.findall(title.casefold()))
 
 
 def _is_story(key: str) -> bool:

@@ -113,8 +113,8 @@ class LinkAnswer:
 class Subject:
     """Hold all that checks look at; ``limits`` are the numbers of all checks, by name.
 
-    ``html`` and ``text`` are the parts as a sample recipient gets them, ``message`` the bytes, ``taken_apart`` what they
-    were read to, where that was done. ``templates`` are the texts of the theme by the path that messages name.
+    ``html`` and ``text`` are the parts as a sample recipient gets them, ``message`` the bytes, ``taken_apart`` what is
+    in them, where they were read already. ``templates`` are the texts of the theme by the path that messages name.
     ``answers`` are given where links were asked. ``today`` is the day of the check.
     """
 

@@ -76,18 +76,14 @@ class Pipeline:
     def _measured(self, seconds: dict[str, float], clock: Clock) -> Sample:
         """Compile once and measure it, with the seconds of each stage by ``clock``."""
 
-        def render(issue: Any, _project: Project, *, images: Any) -> Any:
-            return self._renderer.render(issue, images)
-
         def compile_it() -> None:
             started = clock()
             loaded = load_issue(self._project, self._path)
             seconds["read"] = clock() - started
-            seconds.update(compile_issue(self._project, loaded).timings)
+            seconds.update(compile_issue(self._project, loaded, renderer=self._renderer).timings)
 
         with ExitStack() as stack:
             replaced = {
-                "render_html": render,  # a new Renderer each time is not what a warm process has
                 "render_text": _watched(newsletter.plaintext.render_text, "text", seconds, clock),
                 "load_images": _watched(load_images, "images", seconds, clock),
             }

@@ -99,9 +99,10 @@ def _setup(mailing: Mailing) -> SenderSetup:
 
 def _signer(path: str) -> Any:
     from newsletter.dkim import Signer
-    from newsletter.dkimkeys import parse_key
+    from newsletter.dkimkeys import parse_key, signing_in_processes
 
-    return Signer(IDENTITY.domain, (parse_key(Path(path).read_bytes(), "bench", path),))
+    pem = Path(path).read_bytes()
+    return Signer(IDENTITY.domain, (signing_in_processes(parse_key(pem, "bench", path), pem),))
 
 
 def recipients(count: int) -> Iterator[Recipient]:

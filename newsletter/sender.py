@@ -64,8 +64,11 @@ def run_send(
     run = Run(store, send_id, setup, stop=stop or threading.Event(), progress=progress)
     with store.run_lock(run.owner):
         run.begin()
-        if run.send.state in RUNNING:
-            _carry(run)
+        try:
+            if run.send.state in RUNNING:
+                _carry(run)
+        finally:
+            run.rest()
         return run.close()
 
 

@@ -47,8 +47,7 @@ _WHY: Mapping[str, str] = {
 """Why each rule is one, by its id; the size of the HTML part is left to ``size``."""
 _LEFT_OUT = frozenset(("html-size",))
 _QUOTED = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\*\|.*?\|\*)|'([^']{3,})'")
-_URL = re.compile(r"(?:https?://|mailto:)[^\s<>\"']+", re.IGNORECASE)
-_TRAILING = ".,;:!?)]}»”’"
+_URL = re.compile(r"https?://|mailto:", re.IGNORECASE)
 
 
 def _rule_check(rule_id: str) -> Callable[[Subject], Iterator[Found]]:
@@ -94,14 +93,11 @@ def _same_links(subject: Subject) -> Iterator[Found]:
     if not (reading.html and reading.text):
         return
     # The masthead leads to the site, which is the way to no page in particular.
-    in_text = {_bare(url) for url in (*_URL.findall(reading.text.text), subject.config.newsletter.url)}
-    missing = {
-        _bare(link.href): link.href
-        for link in reading.hypertext.links
-        if _URL.match(link.href) and _bare(link.href) not in in_text
-    }
+    shown = f"{_bare(reading.text.text)} {_bare(subject.config.newsletter.url)}"
+    hrefs = dict.fromkeys(link.href for link in reading.hypertext.links if _URL.match(link.href))
+    missing = [href for href in hrefs if _bare(href) not in shown]
     foreign = []
-    for href in missing.values():
+    for href in missing:
         place = subject.place_of_target(href) or place_of_pattern(subject, re.escape(href))
         if place:
             yield Found(f"the text part does not have the link to {href[:70]!r}", place)
@@ -112,8 +108,9 @@ def _same_links(subject: Subject) -> Iterator[Found]:
 
 
 def _bare(url: str) -> str:
-    """Return what two ways to write one address have in common."""
-    return unquote(url).rstrip(_TRAILING + "/").removeprefix("mailto:").lower()
+    """Return what the ways to write one address have in common; of a mail's only the address."""
+    address = url.partition("?")[0][7:] if url.lower().startswith("mailto:") else url
+    return unquote(address).strip().rstrip("/").lower()
 
 
 _MAIL = frozenset({Need.MAIL})

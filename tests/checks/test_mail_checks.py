@@ -232,6 +232,18 @@ def test_text_on_an_image_and_text_that_is_not_seen_are_passed_over():
     assert found(subject, "accessibility.unreadable") == []
 
 
+def test_both_parts_have_every_address_however_it_is_written(tmp_path):
+    # An error here would block an issue that is right.
+    body = (
+        "See https://example.com/Foo_(bar), 见https://e.com/中文。后面 <https://example.com/it's> [a](<https://e.com/a\"b>)"
+        " [b](<https://e.com/a b>) [c](https://bücher.example/ä?q=1&b=2#x)"
+        " [d](https://e.com/%E4%B8%AD%20x) <me@example.org>"
+        " [e](HTTPS://E.com/Case) [f](mailto:me@example.org?subject=Hello%20you) [g](https://e.com/) [h](https://e.com/a;b,c.)"
+        f" [i](https://e.com/{'a' * 200}?x=1&copy=2)\n\n## Lead\n\n### [A “story”](https://e.com/s?a=1&b='x')\nText.\n"
+    )
+    assert "message.same-links" not in checked(tmp_path, body)
+
+
 def test_a_message_saved_with_the_line_ends_of_this_machine_is_told_so_alone(tmp_path):
     room = Newsroom(tmp_path)
     room.issue("2026-11-25")

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 SNIPPET_MAX = 300
 """Characters that no inbox shows more of."""
+_PIECE = 4096
 _UNREAD = frozenset({"head", "style", "script", "title", "template"})
 _FILLER = re.compile("[\\s\u00ad\u034f\u061c\u180e\u2000-\u200f\u202f\u205f\u2060-\u2064\u2800\u3000\ufeff]{10,}")
 """Match a run of characters that show nothing: what themes put behind a preheader to keep other words away."""
@@ -16,10 +17,14 @@ _FILLER = re.compile("[\\s\u00ad\u034f\u061c\u180e\u2000-\u200f\u202f\u205f\u206
 def snippet_of(html: str) -> str:
     """Return the first words of a mail as one line, up to where the theme's filler begins."""
     reader = _FirstWords()
-    reader.feed(html[html.lower().find("<body") :] if "<body" in html.lower() else html)
-    text = reader.text
-    filler = _FILLER.search(text.lstrip())
-    words = text.lstrip()[: filler.start()] if filler else text
+    start = max(html.lower().find("<body"), 0)
+    for at in range(start, len(html), _PIECE):  # most of a mail is never looked at
+        reader.feed(html[at : at + _PIECE])
+        if len(reader.text) >= 2 * SNIPPET_MAX:
+            break
+    text = reader.text.lstrip()
+    filler = _FILLER.search(text)
+    words = text[: filler.start()] if filler else text
     return " ".join(words.split())[:SNIPPET_MAX]
 
 
@@ -41,6 +46,5 @@ class _FirstWords(HTMLParser):
             self._add(data)
 
     def _add(self, text: str) -> None:
-        """Add to the words while they are too few; blanks of the markup's own count once."""
-        if len(self.text) < 4 * SNIPPET_MAX:
-            self.text += re.sub("[ \t\r\n]+", " ", text)
+        """Add to the words; blanks of the markup's own count once."""
+        self.text += re.sub("[ \t\r\n]+", " ", text)

@@ -21,6 +21,8 @@ from newsletter.preview.answers import Answer, Ask, Checked, Failed, Note, Shown
 from newsletter.preview.readers import SAMPLE_READER, Reader
 from newsletter.preview.watching import LOOK_S, Fingerprint, agree, look
 
+SETTLE_S = 0.004
+"""Seconds that files must stay as they are before they are read."""
 QUIET_S = 0.3
 """Seconds without a save before the checks are run: the mail itself comes first, and so does the next save."""
 
@@ -117,6 +119,8 @@ class Studio:
             state = self._state
             now = self._look(state)
             if now != seen:
+                if self._stop.wait(SETTLE_S) or self._look(state) != now:
+                    continue  # a save is under way: what it leaves is read, and not what it begins with
                 seen = now  # taken before compiling: what is saved meanwhile is seen by the next look
                 check_at = time.monotonic() + QUIET_S if self._show(state, seen) else math.inf
                 seen = self._with_new_images(seen)
@@ -160,7 +164,7 @@ class Studio:
                 self._watched = answer.watched
                 self._state = replace(
                     state,
-                    mail=state.mail + 1,
+                    mail=state.mail + (not _looks_alike(state.shown, answer)),
                     shown=answer,
                     shown_at=self._clock(),
                     failed=(),
@@ -178,3 +182,8 @@ class Studio:
     def _changed(self) -> None:
         self._state = replace(self._state, number=self._state.number + 1)
         self._news.notify_all()
+
+
+def _looks_alike(one: Shown | None, other: Shown) -> bool:
+    """Tell whether frames that show one mail show the other as well."""
+    return one is not None and (one.html, one.pictures) == (other.html, other.pictures)

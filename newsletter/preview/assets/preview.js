@@ -6,11 +6,14 @@ const DEVICES = { desktop: ["Desktop", 680], phone: ["Phone", 375] };
 const SCHEMES = { light: ["light"], dark: ["dark"], each: ["light", "dark"] };
 const CYCLES = { device: ["both", "desktop", "phone"], scheme: ["light", "dark", "each"] };
 const BASE = location.pathname;
+const GRAVITY = ["error", "warning", "waived"];
+const NOTES_MAX = 4;
 const PICTURES_MS = 60;
 
 let state = JSON.parse($("state").textContent);
 let drawn = { mail: -1, look: "", file: "", number: -1 };
 let nextNote = 0;
+let showsAll = false;
 
 // --- small things ----------------------------------------------------------------------------------------------------
 
@@ -101,18 +104,21 @@ function drawProblems() {
   $("problems-list").replaceChildren(...failed.map(noteButton));
 }
 
+const graveFirst = (notes) => [...notes].sort((one, other) => GRAVITY.indexOf(one.severity) - GRAVITY.indexOf(other.severity));
+
 function drawFindings() {
-  const notes = state.found;
-  const errors = notes.filter((note) => note.severity === "error").length;
-  const warnings = notes.filter((note) => note.severity === "warning").length;
-  const waived = notes.length - errors - warnings;
+  const notes = graveFirst(state.found);
+  const number = (severity) => notes.filter((note) => note.severity === severity).length;
   const words = [];
-  if (errors) words.push(count(errors, "error", "errors"));
-  if (warnings) words.push(count(warnings, "warning", "warnings"));
-  if (waived) words.push(`${waived} waived`);
+  if (number("error")) words.push(count(number("error"), "error", "errors"));
+  if (number("warning")) words.push(count(number("warning"), "warning", "warnings"));
+  if (number("waived")) words.push(`${number("waived")} waived`);
   const rest = state.shown && !state.checked ? "Looking …" : "Nothing was found.";
   $("findings-line").textContent = words.length ? words.join(", ") : state.shown ? rest : "";
-  $("findings").replaceChildren(...notes.map(noteButton));
+  const shown = showsAll ? notes : notes.slice(0, NOTES_MAX);
+  $("findings").replaceChildren(...shown.map(noteButton));
+  $("findings-more").hidden = notes.length <= NOTES_MAX;
+  $("findings-more").textContent = showsAll ? "Show fewer" : `Show all ${notes.length}`;
 }
 
 function drawInbox(shown) {
@@ -339,6 +345,10 @@ $("proof-form").addEventListener("submit", async (event) => {
   }
   $("proof").disabled = false;
 });
+$("findings-more").addEventListener("click", () => {
+  showsAll = !showsAll;
+  drawFindings();
+});
 $("help").addEventListener("click", () => $("keys").showModal());
 
 function turn(name) {
@@ -355,7 +365,7 @@ const ACTS = {
   d: () => turn("scheme"),
   i: () => { const box = document.querySelector("input[name=images]"); box.checked = !box.checked; drawView(); },
   n: () => {
-    const notes = [...state.failed, ...state.found].filter((note) => state.files.includes(note.file));
+    const notes = [...state.failed, ...graveFirst(state.found)].filter((note) => state.files.includes(note.file));
     if (notes.length) goTo(notes[nextNote++ % notes.length]);
   },
   r: () => $("reader").focus(),

@@ -80,16 +80,16 @@ def command(app: App, issue: str, by: str | None, dry_run: bool, as_json: bool) 
 def _examine(app: App, project: "Project", path: "Path", now: "dt.datetime") -> _Candidate:
     """Compile and check an issue, and ask the store whom it goes to; raises what compiling raises."""
     from newsletter.checker import check_compiled
-    from newsletter.compiler import compile_issue, load_issue, message_parts, sample_message
+    from newsletter.compiler import compile_issue, load_issue, message_parts
 
     loaded = load_issue(project, path)
     compiled = compile_issue(project, loaded)
-    report = check_compiled(project, loaded, compiled, today=now.astimezone(project.zone).date()).report
-    html = message_parts(sample_message(project, loaded.issue, compiled.edition))[1]
+    checked = check_compiled(project, loaded, compiled, today=now.astimezone(project.zone).date())
+    html = message_parts(checked.message)[1] if checked.message else ""
     with app.open_store(project, app.keys(project)) as store:
         counts = _count(app, store, loaded.issue, now)
         former = store.issues.latest_approval(loaded.issue.slug)
-    return _Candidate(loaded, compiled, report, len(html.encode()), counts, former)
+    return _Candidate(loaded, compiled, checked.report, len(html.encode()), counts, former)
 
 
 def _count(app: App, store: "Store", issue: "Issue", now: "dt.datetime") -> "Mapping[str, int]":

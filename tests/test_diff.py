@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 from newsroom import BODY, CONFIG, REPOSITORY, Newsroom, assert_told
@@ -374,22 +375,62 @@ def test_a_comment_is_never_longer_than_may_be():
 # --- the example of the documents ------------------------------------------------------------------------------------
 
 
-def test_the_workflow_of_the_documents_calls_what_there_is():
+WORKFLOW = REPOSITORY / "docs/examples/newsletter.yml"
+
+
+def steps() -> dict[str, str]:
+    """Return the scripts of the example, by the names of their steps."""
     from ruamel.yaml import YAML
+
+    workflow = YAML(typ="safe", pure=True).load(WORKFLOW)
+    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
+    return {step.get("name", step["run"]): step["run"] for step in workflow["jobs"]["review"]["steps"] if "run" in step}
+
+
+def test_the_workflow_of_the_documents_calls_what_there_is():
     from test_docs import words_of, wrong
 
-    workflow = YAML(typ="safe", pure=True).load(REPOSITORY / "docs/examples/newsletter.yml")
-    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
-    steps = workflow["jobs"]["review"]["steps"]
-    scripts = [step["run"] for step in steps if "run" in step]
-    assert all("${{" not in script for script in scripts), "what a pull request names must not become a script"
     called = []
-    for line in "\n".join(scripts).splitlines():
+    assert not any("${{" in script for script in steps().values()), "what a pull request names must be no script"
+    for line in "\n".join(steps().values()).splitlines():
         words = words_of(line.strip())
         if words[:1] == ["newsletter"]:
             call = words[1 : next((at for at, word in enumerate(words) if word in ("||", "|", ">")), None)]
             assert not wrong(tuple(call)), line
             called.append(call[0])
     assert called == ["check", "diff"]
-    for script in scripts:
-        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_the_workflow_of_the_documents_runs(tmp_path):
+    room = Newsroom(tmp_path / "repository")
+    room.issue(SLUG)
+    git(room, "init", "-q", "-b", "main")
+    git(room, "add", "-A")
+    git(room, "commit", "-q", "-m", "first")
+    git(room, "checkout", "-q", "-b", "next")
+    change(room)
+    room.issue("2026-12-02", body=BODY + "\nRead [on](#).\n")
+    git(room, "add", "-A")
+    git(room, "commit", "-q", "-m", "second")
+    program = room.write("bin/newsletter", f'#!/bin/sh\nexec "{sys.executable}" -m newsletter "$@"\n')
+    program.chmod(0o755)
+    environ = {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(room.root), "PYTHONPATH": str(REPOSITORY)}
+    done = {}
+    for name, script in steps().items():
+        if "pip install" not in script and "gh pr" not in script:
+            done[name] = subprocess.run(
+                ["bash", "-e", "-c", script],
+                cwd=room.root,
+                check=False,
+                env={**environ, "BASE": "main"},
+                capture_output=True,
+                text=True,
+            )
+    check = done["Check them, with the findings at their lines"]
+    assert check.returncode == 1, check
+    assert "::error file=issues/2026-12-02.md,line=13,col=" in check.stdout
+    comment = (room.root / "comment.md").read_text()
+    assert f"### `{SLUG}` changed since" in comment
+    assert "- **leads elsewhere**: `A crane fell`" in comment
+    assert "### `2026-12-02` changed since" in comment
+    assert "> `the issue is new`" in comment

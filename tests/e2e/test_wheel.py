@@ -61,6 +61,8 @@ def test_wheel_holds_what_the_package_reads(wheel):
         ("newsletter/**/*.sql", "newsletter"),
         ("newsletter/**/*.po", "newsletter"),
         ("newsletter/**/*.py", "newsletter"),
+        ("newsletter/preview/assets/*", "newsletter"),
+        ("newsletter/checks/*.json", "newsletter"),
     ):
         files = list(REPOSITORY.glob(pattern))
         assert files

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from newsletter.amounts import parse_duration
 from newsletter.cadence import due_day
-from newsletter.checker import check_compiled, refuse_errors, refuse_unknown_settings
+from newsletter.checker import check_compiled, few_of_each, refuse_errors, refuse_unknown_settings
 from newsletter.compiler import compile_issue, refuse_unsendable
 from newsletter.config import Project
 from newsletter.curationsettings import DigestSection
@@ -121,7 +121,9 @@ def make_digest(
         )
     )
     words = f"{slug}: made with {count} {'article' if count == 1 else 'articles'}, approved by {digest.by}"
-    return Made(loaded.path, words, filled.troubles, tuple(finding.as_problem() for finding in report.warnings))
+    return Made(
+        loaded.path, words, filled.troubles, tuple(finding.as_problem() for finding in few_of_each(report.warnings))
+    )
 
 
 def _loaded(project: Project, slug: str, text: str) -> LoadedIssue:

@@ -26,8 +26,8 @@ _PLATFORMS = frozenset(
 """Sites where many publish; the first part of the path tells who."""
 _URL_DAY = re.compile(r"(?<!\d)(20\d\d)[/-]?(0[1-9]|1[0-2])[/-]?(0[1-9]|[12]\d|3[01])(?!\d)")
 _EMBARGO = re.compile(
-    r"\b(?:under embargo|embargo(?:ed)? (?:until|till|to|lifts)|not for release before|sous embargo|禁发|解禁)",
-    re.IGNORECASE,
+    r"\b(?:under embargo|embargoed) (?:until|till)\b|^embargo\s*:|\bnot for release before\b|\bsous embargo jusqu",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -187,8 +187,8 @@ def _sponsor(subject: Subject) -> Iterator[Found]:
             )
             continue
         for article in section.articles:
-            said = " ".join((*article.labels, plain(article.byline) if article.byline else "", article.source))
-            if article.kind != SPONSOR and (_SPONSOR.search(said) or _is_paid(article.url)):
+            said = (*article.labels, plain(article.byline) if article.byline else "", article.source)
+            if article.kind != SPONSOR and (any(map(_SPONSOR.search, said)) or _is_paid(article.url)):
                 message = f"{_title(article)} seems to be paid for, and is not marked as such"
                 yield Found(message, article.place, "write {kind=sponsor} behind its headline")
 

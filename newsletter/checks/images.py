@@ -18,6 +18,8 @@ _CAMERA = re.compile(
     r"(?:IMG|DSC|DSCN|PXL|MVIMG|WP|GOPR|Screenshot|Screen Shot|Bildschirmfoto|Capture d[’']écran|微信图片)[\s_-]*\d.*",
     re.IGNORECASE,
 )
+_BY_MACHINE = re.compile(r"[\d_-]")
+"""What file names have in them and descriptions of one word have not."""
 _POOR_ENDINGS = {
     "svg": "SVG",
     "webp": "WebP",
@@ -42,7 +44,7 @@ def _alt_default(subject: Subject) -> Iterator[Found]:
         alt = picture.alt.strip()
         stem = _file_of(picture.src).rpartition(".")[0]
         patterns = (_DEFAULT, _FILE_NAME, _CAMERA)
-        if alt and (any(pattern.fullmatch(alt) for pattern in patterns) or alt in (stem, _file_of(picture.src))):
+        if alt and (any(pattern.fullmatch(alt) for pattern in patterns) or (alt == stem and _BY_MACHINE.search(stem))):
             yield Found(f"the image {_name(picture)} is described as {alt[:60]!r}", picture.place)
 
 

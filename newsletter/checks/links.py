@@ -18,6 +18,7 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)+([/?#].*)?")
 _SHOWN_ADDRESS = re.compile(
     r"(?:https?://)?((?:[a-z0-9-]+\.)+(?:[a-z]{2,}|xn--[a-z0-9-]+))(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
 )
+_AS_ADDRESS = re.compile(r"https?:|www\.", re.IGNORECASE)
 _FILE_ENDINGS = frozenset("md py js ts rs go txt toml json yaml yml sh css html htm pdf c h cc hs rb java net".split())
 """What looks like a top-level domain behind a dot, and is more often the name of a file or a library."""
 _NEAR_LINES = 3
@@ -46,7 +47,7 @@ def _scheme(subject: Subject) -> Iterator[Found]:
         found = _SCHEME.match(link.target or "")
         if link.target is None:
             yield Found(f"the link on {_shown(link.words)} has an address that mail cannot have", link.place)
-        elif found and found[1].lower() not in _ALLOWED and not re.match(r"[\w.-]+:\d", link.target):
+        elif found and found[1].lower() not in _ALLOWED:
             yield Found(f"the link {_shown(link.target)} begins with {found[1]}:", link.place)
 
 
@@ -66,8 +67,7 @@ def _empty(subject: Subject) -> Iterator[Found]:
 def _relative(subject: Subject) -> Iterator[Found]:
     for link in subject.links:
         target = (link.target or "").strip()
-        has_scheme = _SCHEME.match(target) and not re.match(r"[\w.-]+:\d", target)
-        if not target or target.startswith("#") or has_scheme:
+        if not target or target.startswith("#") or _SCHEME.match(target):
             continue
         fix = f"write https://{target}" if _HOST.fullmatch(target) else ""
         yield Found(f"the link {_shown(target)} leads nowhere from a mail", link.place, fix)
@@ -135,13 +135,27 @@ def _generic(subject: Subject) -> Iterator[Found]:
 
 
 def _misleading(subject: Subject) -> Iterator[Found]:
+    for link, words, host in _other_sites(subject):
+        if _AS_ADDRESS.match(words) or "/" in words:
+            yield Found(f"the link reads {_shown(words)} and leads to {host}", link.place)
+
+
+def _named_site(subject: Subject) -> Iterator[Found]:
+    for link, words, host in _other_sites(subject):
+        if not (_AS_ADDRESS.match(words) or "/" in words):
+            yield Found(f"the link reads {_shown(words)} and leads to {host}", link.place)
+
+
+def _other_sites(subject: Subject) -> Iterator[tuple[Link, str, str]]:
+    """Yield each link whose words are the address of another site than it leads to, with words and host."""
     for link, target in _web_links(subject):
-        shown = _SHOWN_ADDRESS.fullmatch(link.words.strip().rstrip(".,;:…"))
-        if shown is None or (shown[1].rpartition(".")[2].lower() in _FILE_ENDINGS and "/" not in link.words):
+        words = link.words.strip().rstrip(".,;:…")
+        shown = _SHOWN_ADDRESS.fullmatch(words)
+        if shown is None or (shown[1].rpartition(".")[2].lower() in _FILE_ENDINGS and "/" not in words):
             continue
         said, real = _site_of(shown[1].lower()), _site_of(_host_of(target))
         if real and said != real and not real.endswith(f".{said}") and not said.endswith(f".{real}"):
-            yield Found(f"the link reads {_shown(link.words)} and leads to {real}", link.place)
+            yield link, words, real
 
 
 def _host_of(url: str) -> str:
@@ -239,6 +253,13 @@ CHECKS = (
         why="Words that show another address than the link's own are the mark of phishing; mail programs warn of it.",
         fix="write words instead of the address, or the address that it leads to",
         run=_misleading,
+    ),
+    Check(
+        id="links.named-site",
+        severity=Severity.WARNING,
+        why="A name such as Booking.com looks like an address, and mail programs warn where it leads to another site.",
+        fix="link other words, or write the name without its ending",
+        run=_named_site,
     ),
     Check(
         id="links.gone",

@@ -15,7 +15,7 @@ from newsletter.checks.finding import Check, Found, Severity
 from newsletter.checks.subject import Prose, Subject
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|[’'](?=[^\W\d_]))*")
-_URL = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+|\S+\.(?:com|org|net|io|dev|cn)\b\S*")
+_URL = re.compile(r"(?:https?://|www\.)\S+|\S{1,99}@\S+|\S{1,99}\.(?:com|org|net|io|dev|cn)\b\S*")
 _SENTENCE_END = re.compile(r"(?:^|[.!?:;。！？：；…\n\"“”‘«»(\[–—-])\s*$")
 _POSSESSIVE = re.compile(r"[’']s?$")
 _NAME_MIN = 6
@@ -25,11 +25,15 @@ _ENDINGS = ("s", "n", "d", "r", "e", "a", "y", "es", "an", "ed", "er", "al")
 
 @dataclass(frozen=True, slots=True)
 class _Spellings:
-    """Hold how names are spelt, by their keys: in the settings, and in the headlines; and all words of the issue."""
+    """Hold how names are spelt, by their keys: in the settings, and in the headlines; and all words of the issue.
+
+    ``near`` has both, with their keys, by the first letter.
+    """
 
     house: Mapping[str, str]
     forms: Mapping[str, str]
     counts: Mapping[str, int]
+    near: Mapping[str, list[tuple[str, str]]]
 
     def right_form(self, word: str) -> str:
         """Return the spelling of a name from which a word differs in case, accents or apostrophes only, or ``""``."""
@@ -51,8 +55,8 @@ class _Spellings:
         key = _key(word)
         if key in self.house or key in self.forms:
             return ""
-        for other, right in (*self.house.items(), *self.forms.items()):
-            fits = abs(len(other) - len(key)) <= 1 and len(other) >= _NAME_MIN and other[0] == key[0]
+        for other, right in self.near.get(key[:1], ()):
+            fits = abs(len(other) - len(key)) <= 1 and len(other) >= _NAME_MIN
             if fits and not self.is_ordinary(right) and _is_slip(key, other):
                 return right
         return ""
@@ -67,7 +71,11 @@ def _spelling(subject: Subject) -> Iterator[Found]:
     words = [(prose, word, is_first) for prose in pieces for word, is_first in _words(prose.text)]
     house = {_key(name): name for name in subject.config.checks.names}
     counts = Counter(word for _, word, _ in words)
-    spellings = _Spellings(house, _forms_of_headlines(words, house), counts)
+    forms = _forms_of_headlines(words, house)
+    near: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for key, name in (*house.items(), *forms.items()):
+        near[key[:1]].append((key, name))
+    spellings = _Spellings(house, forms, counts, near)
     told: set[str] = set()
     for prose, word, is_first in words:
         if word in told:

@@ -21,6 +21,11 @@ _ODD_CHARACTERS = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u206
 _JOINED = re.compile(
     "(?<=[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f])\u200d|\u200d(?=[\u2640\u2642\U0001f000-\U0001faff])"
 )
+_JOINERS, _JOINING_SCRIPTS = (
+    re.compile("[\u200c-\u200f\u061c]"),
+    re.compile("[\u0590-\u0dff\u1000-\u109f\u1780-\u17ff]"),
+)
+"""Joiners and marks of direction, and the scripts that are written with them."""
 _REPLY = re.compile(r"(?:re|fwd?|aw|wg|tr|sv)\s*[:：]|(?:回复|转发|答复)\s*[:：]", re.IGNORECASE)
 _SHOUTING = re.compile(r"[!！?？]{2,}|[$€£]{2,}")
 _EMOJI = re.compile(
@@ -31,7 +36,7 @@ _EMOJI = re.compile(
 )
 """Match one emoji: a flag, what is shown as a picture by default, or a sign that is asked to be."""
 _EMOJI_TAIL = re.compile("[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?")
-_CAPITALS = re.compile(r"(?:[A-ZÀ-ÖØ-ÞА-ЯЁ]{2,}[’'.,]?[ \n]){3,}[A-ZÀ-ÖØ-ÞА-ЯЁ]{2,}")
+_CAPITALS = re.compile(r"(?:[A-ZÀ-ÖØ-ÞА-ЯЁ]{2,}[’']?[ \n]){3,}[A-ZÀ-ÖØ-ÞА-ЯЁ]{2,}")
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _LONG = re.compile(r"[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]+")
 _BREAKS = re.compile(r"[-/\\?&=_.,:;|·–—]+")
@@ -77,6 +82,7 @@ def _subject_length(subject: Subject) -> Iterator[Found]:
 def _subject_characters(subject: Subject) -> Iterator[Found]:
     line, place = _line(subject, subject.written.subject), subject.place_of_key("subject")
     bare = _JOINED.sub("", line)
+    bare = _JOINERS.sub("", bare) if _JOINING_SCRIPTS.search(line) else bare
     if found := _ODD_CHARACTERS.search(bare):
         name = unicodedata.name(found[0], f"U+{ord(found[0]):04X}")
         yield Found(f"the subject holds the invisible or broken character {name}", place, "write the subject anew")

@@ -24,11 +24,12 @@ GENERIC_WORDS = frozenset(
 """What links read that say nothing of where they lead, in lower case and without punctuation."""
 
 PLACEHOLDERS = (
-    r"\bTKTK\b|\bTK(?: TK)+\b|\[TK[^\]]*\]|\bTK\b(?=[\s.,:;)!?]|$)",
+    r"\bTKTK\b|\bTK(?: TK)+\b|\[TK[^\]]*\]|\bTK\b(?! ?\d)(?=[\s.,:;)!?]|$)",
     r"\b(?:TODO|FIXME|TBD)\b ?[:：]|\[(?:TODO|FIXME|TBD)[^\]]*\]|^(?:TODO|FIXME|TBD)\b",
     r"\blorem ipsum\b|\bdolor sit amet\b",
-    r"\[(?:insert|your|add|placeholder)\b[^\]\n]{0,60}\]|\bplaceholder text\b",
-    r"\bXXXX+\b|\?{3,}",
+    r"\[(?:insert|placeholder)\b[^\]\n]{0,60}\]|\bplaceholder text\b",
+    r"\[(?:your|add) (?:name|text|company|title|link|headline|story|e-?mail|image|photo)\b[^\]\n]{0,40}\]",
+    r"\bXXXX+\b|(?<![\w!?？！])\?{3,}",
     r"此处填写|待补充|待填写|（待定）|\[待定\]",
 )
 """What editors write where words are still to come; each is searched for in text without code."""
@@ -63,16 +64,17 @@ SCAFFOLD = (
 FOREIGN_FIELDS = (
     r"\*?\|[A-Z][A-Z0-9_:]{2,}\|\*?",
     r"%%[A-Za-z_][\w.]*%%|%[A-Za-z_]+\.[A-Za-z_.]+%",
-    r"\{\{[^{}\n]*\}\}|\{%-?[^{}\n]*%\}|<%[^%\n]*%>|\$\{[A-Za-z_][\w.]*\}",
-    r"\{(?:first_?name|last_?name|full_?name|name|f?name|email|subscriber)\}",
+    r"\{\{[^{}\n]*\}\}|\{%-?[^{}\n]*%\}|<%[^%\n]*%>",
+    r"\$?\{(?:first_?name|last_?name|full_?name|name|f?name|email|subscriber)\}",
     r"\[(?:FIRST ?NAME|LAST ?NAME|FNAME|LNAME|NAME|EMAIL|UNSUBSCRIBE)\]|\[%[^%\]\n]*%\]",
 )
 """Merge fields as other programs write them; here they would be printed as they stand."""
 
 SPONSOR_WORDS = (
-    r"\bsponsor(?:s|ed|ing)?\b|\badvertis(?:ement|ing|ers?)\b|\bpromoted\b|\bpaid (?:post|partnership|content)\b"
-    r"|\bpartner content\b|\badvertorial\b|\bsponsoris[ée]e?s?\b|\bpublicité\b|\bpublirédactionnel\b|\bcommandité\b"
-    r"|\banzeige\b|\bgesponsert\b|\bpatrocinad[oa]s?\b|\bpublicidad\b|赞助|贊助|广告|廣告|推广|广告合作|スポンサー|広告|협찬|광고"
+    r"\bsponsor(?:s|ed)?\b|\badvertisement\b|\badvertorial\b|\bpromoted by\b|\bpaid (?:post|partnership|content)\b"
+    r"|\bpartner content\b|\bfrom our partners?\b|\bsponsoris[ée]e?s?\b|\bpublirédactionnel\b|\bcommandité\b"
+    r"|\bgesponsert\b|\bpatrocinad[oa]s?\b|赞助|贊助|スポンサー|협찬|^(?:ads?|advertising|anzeige|publicité|publicidad)$"
+    r"|^(?:广告|廣告|推广|広告|광고)$"
 )
 """What says of a section or an article that somebody paid for it."""
 

@@ -32,6 +32,10 @@ EXAMPLES = {
         "[www.bank.example](https://bank.example.evil.org/)",
         "[bank.example](https://www.bank.example/login), [Node.js](https://nodejs.org/), [shop.example.com](https://example.com/)",
     ),
+    "links.named-site": Example(
+        "[Booking.com](https://example.com/how-it-grew) grew.",
+        "How [Booking.com grew](https://example.com/how-it-grew).",
+    ),
     "links.gone": Example(
         answered(f"[A story]({_STORY})", answers=_answer(404, "answers 404: there is nothing at this address")),
         answered(f"[A story]({_STORY})", answers=_answer(200)),

@@ -51,7 +51,7 @@ VERDICTS = {
     "images.type": "true: Outlook on Windows shows none of these WebP pictures",
     "links.duplicate": "true: a reader's name and a demo lead to the link before them; an event has two names",
     "links.generic-text": "true: “here”, “这里”, “Start now!”",
-    "links.misleading-text": "“jsonstore.io” leads to the project's page on github.com; mail programs warn of that",
+    "links.named-site": "“jsonstore.io” leads to the project's page on github.com; mail programs warn of that",
     "links.tracking": "true: utm_source; and chksm and scene, with which WeChat follows who passes an article on",
     "size.gmail-clip": "true: Gmail would cut a third of these two issues off",
     "size.near-clip": "true: 4 KB are left",

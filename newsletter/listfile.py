@@ -157,11 +157,10 @@ class _Lines:
         return line
 
     def _read_fresh(self) -> str | None:
-        line = self._text.readline(LINE_LIMIT)
-        rest = line
+        rest = line = self._text.readline(LINE_LIMIT)
         while len(rest) >= LINE_LIMIT and not rest.endswith(("\n", "\r")):
             rest = self._text.readline(LINE_LIMIT)
-        return line.replace("\0", "") if line else None
+        return (line.replace("\0", "") if "\0" in line else line) or None
 
     def put_back(self, lines: Sequence[str]) -> None:
         """Read ``lines``, the last that were read, once more."""
@@ -173,14 +172,34 @@ def _read_rows(lines: _Lines, file: str, topics_from: str) -> Iterator[Row | Bad
     heading, delimiter = _read_heading(lines, file)
     columns = _columns_of(heading, file, clean_cell(topics_from).casefold())
     while (first := lines.read()) is not None:
+        number = lines.number
+        values = _plain_values(first, columns, delimiter)
+        if values is not None:
+            if values:
+                yield _read_values(values, columns, number, first)
+            continue
         if not first.strip():
             continue
-        number = lines.number
         cells = _read_record(first, lines, delimiter)
         if isinstance(cells, str):
             yield BadRow(number, _shown(first), cells)
         elif any(cell.strip() for cell in cells):
             yield _read_row(cells, columns, number, delimiter)
+
+
+def _plain_values(line: str, columns: "_Columns", delimiter: str) -> dict[str, str] | None:
+    """Return the values of a line as most of a million are, None for one that needs a closer look.
+
+    Most have as many cells as there are headings, no quotes, and nothing that would have to be cleaned.
+    """
+    text = line.rstrip("\r\n")
+    shown = text.replace("\t", "") if delimiter == "\t" else text
+    if not shown.isprintable() or '"' in text or "'" in text or "  " in text or len(text) > CELL_LIMIT:
+        return None
+    cells = text.split(delimiter)
+    if len(cells) != len(columns.meanings) or not columns.are_distinct:
+        return None
+    return {meaning: value for meaning, cell in zip(columns.meanings, cells, strict=True) if (value := cell.strip())}
 
 
 def _read_record(first: str, lines: _Lines, delimiter: str) -> list[str] | str:
@@ -191,7 +210,7 @@ def _read_record(first: str, lines: _Lines, delimiter: str) -> list[str] | str:
     """
     if len(first) >= LINE_LIMIT:
         return f"a line of more than {LINE_LIMIT:,} characters"
-    if '"' not in first:  # most lines: nothing of CSV is left but to split it
+    if '"' not in first:  # nothing of CSV is left but to split it
         return first.rstrip("\r\n").split(delimiter)
     taken: list[str] = []
 
@@ -255,11 +274,15 @@ def _meanings(cells: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Hold what each column means, whether one says where people stand, and where all of the file does."""
+    """Hold what each column means, whether one says where people stand, and where all of the file does.
+
+    ``are_distinct`` says that every column means something, and no two the same.
+    """
 
     meanings: list[str]
     has_standing: bool
     standing: RowStanding
+    are_distinct: bool
 
 
 def _columns_of(meanings: list[str], file: str, topics_from: str) -> _Columns:
@@ -275,7 +298,7 @@ def _columns_of(meanings: list[str], file: str, topics_from: str) -> _Columns:
         raise InputError(
             f"{file}: whoever is in it {error}, by its name; rename the file where that is not so"
         ) from None
-    return _Columns(meanings, tells, standing)
+    return _Columns(meanings, tells, standing, are_distinct=len(set(meanings) - {""}) == len(meanings))
 
 
 def _read_row(cells: list[str], columns: _Columns, line: int, delimiter: str) -> Row | BadRow:
@@ -287,16 +310,21 @@ def _read_row(cells: list[str], columns: _Columns, line: int, delimiter: str) ->
     values: dict[str, str] = {}
     for meaning, cell in zip(meanings, cells, strict=False):
         if cell and meaning and meaning not in values:
-            value = clean_cell(unguard_cell(cell) if cell[0] == "'" else cell)  # one call less for most of a million
+            value = clean_cell(unguard_cell(cell))
             if value:
                 values[meaning] = value
+    return _read_values(values, columns, line, delimiter.join(cells))
+
+
+def _read_values(values: dict[str, str], columns: _Columns, line: int, text: str) -> Row | BadRow:
+    """Return the row of a line that holds ``values``; ``text`` is the line."""
     email = values.pop("email", "")
     if not email:
-        return _bad_row(cells, line, delimiter, "no address")
+        return BadRow(line, _shown(text), "no address")
     try:
         standing = take_standing(values) if columns.has_standing else columns.standing
     except ValueError as error:
-        return _bad_row(cells, line, delimiter, str(error))
+        return BadRow(line, _shown(text), str(error))
     return _row(line, email, values, standing)
 
 
@@ -304,7 +332,7 @@ def _row(line: int, email: str, values: dict[str, str], standing: RowStanding) -
     """Return the row of what is left in ``values``; what has no place of its own is an attribute."""
     take = values.pop
     first, last = take("first_name", ""), take("last_name", "")
-    name = take("name", "") or " ".join(name for name in (first, last) if name)
+    name = take("name", "") or f"{first} {last}".strip()
     language, time_zone, topics = take("language", ""), take("time_zone", ""), take("topics", "")
     origin, joined_at, paused_until = take("origin", ""), take("joined_at", ""), take("paused_until", "")
     if "json" in values:

@@ -211,11 +211,11 @@ def _people(
 ) -> Iterator[NewSubscriber]:
     for row in rows:
         person = row if isinstance(row, BadRow) else _person(row, file)
-        if isinstance(person, BadRow):
-            report.refuse(person)
-        elif isinstance(row, Row):
-            lines.append(row)
+        if isinstance(person, NewSubscriber):
+            lines.append(cast("Row", row))
             yield person
+        else:
+            report.refuse(person)
 
 
 def _person(row: Row, file: str) -> NewSubscriber | BadRow:

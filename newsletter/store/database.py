@@ -59,6 +59,9 @@ class Database(Protocol):
         Nothing may be written in it.
         """
 
+    def bulk(self) -> "AbstractContextManager[None]":
+        """Take the memory that writing a million rows is quicker with, for as long as the block lasts."""
+
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
 

@@ -5,9 +5,12 @@ log of consent how it is known. Not here: who may ask for it, and reading (``sub
 """
 
 import contextlib
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import msgspec
 
 from newsletter.addresses import domain_of
 from newsletter.store.database import Database, Row, storable, to_micros
@@ -18,6 +21,7 @@ from newsletter.store.records import (
     ConsentEvent,
     Evidence,
     NewSubscriber,
+    Standing,
     SubscriptionState,
     SuppressionReason,
     Way,
@@ -116,13 +120,13 @@ def _subscribe(database: Database, joining: Joining, subscriber_id: int, evidenc
 
 
 def _log_joining(database: Database, joining: Joining, subscriber_id: int, evidence: Evidence) -> None:
-    event = _event(joining.state, evidence)
+    event = _event(joining.state, evidence.way)
     log_consent(database, event, joining.list_id, subscriber_id, now=joining.now, evidence=evidence)
 
 
-def _event(state: SubscriptionState, evidence: Evidence) -> ConsentEvent:
+def _event(state: SubscriptionState, way: Way) -> ConsentEvent:
     """Return what the log calls it that a person stands on a list from now on."""
-    return _NOT_ACTIVE.get(state) or _JOINING.get(evidence.way, ConsentEvent.CONFIRMED)
+    return _NOT_ACTIVE.get(state) or _JOINING.get(way, ConsentEvent.CONFIRMED)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -153,7 +157,11 @@ class _Batch:
         self._database = database
         self._joining = joining
         self._hashed = hashed
-        self._origin = storable(joining.origin)
+        self._usual: Mapping[str, object] = {
+            "origin": storable(joining.origin),
+            "joined_at": joining.now,
+            "paused_until": 0,
+        }
         self._suppressed: list[int] = []
         self.changes: list[Change] = [Change.ADDED] * len(hashed)
 
@@ -173,30 +181,39 @@ class _Batch:
             self.changes[number] = self._take_one(*self._hashed[number])
 
     def _stage(self, number: int, digest: bytes, new: NewSubscriber) -> dict[str, object]:
-        standing, joining = new.standing, self._joining
-        if standing.state in LEFT:
-            self.changes[number] = Change.GONE
-        if standing.suppressed:
-            self._suppressed.append(number)
-        state = standing.state or joining.state
+        address, name, language, time_zone, attributes, topics, (way, source, reason), standing = new
+        if standing is ACTIVE_STANDING:
+            state, where = self._joining.state, self._usual
+        else:
+            state, where = standing.state or self._joining.state, self._where(number, standing)
         return {
             "number": number,
             "hash": digest,
             "state": state,
-            "origin": storable(standing.origin) if standing.origin else self._origin,
-            "joined_at": to_micros(standing.joined_at) if standing.joined_at else joining.now,
+            **where,
+            "event": _event(state, way),
+            "way": way,
+            "source": storable(source),
+            "reason": storable(reason),
+            "address": address,
+            "domain": domain_of(address),
+            "name": storable(name),
+            "language": storable(language),
+            "time_zone": storable(time_zone),
+            "attributes": _joined("{}", attributes) if attributes else "{}",
+            "topics": _topics_text(topics),
+        }
+
+    def _where(self, number: int, standing: Standing) -> dict[str, object]:
+        """Note what else follows from a standing, and return what the store keeps of it beside the state."""
+        if standing.state in LEFT:
+            self.changes[number] = Change.GONE
+        if standing.suppressed:
+            self._suppressed.append(number)
+        return {
+            "origin": storable(standing.origin) if standing.origin else self._usual["origin"],
+            "joined_at": to_micros(standing.joined_at) if standing.joined_at else self._joining.now,
             "paused_until": to_micros(standing.paused_until) if standing.paused_until else 0,
-            "event": _event(state, new.evidence),
-            "way": new.evidence.way,
-            "source": storable(new.evidence.source),
-            "reason": storable(new.evidence.reason) if new.evidence.reason else "",
-            "address": new.address,
-            "domain": domain_of(new.address),
-            "name": storable(new.name),
-            "language": storable(new.language),
-            "time_zone": storable(new.time_zone),
-            "attributes": _joined("{}", new.attributes) if new.attributes else "{}",
-            "topics": join_topics(map(storable, new.topics)) if new.topics else "",
         }
 
     def _take_staged(self, staged: list[dict[str, object]]) -> None:
@@ -258,7 +275,7 @@ class _Batch:
             database.change("insert_subscription", **values, origin=storable(new.standing.origin or joining.origin))
         else:
             database.change("change_subscription", **values)
-        event = _event(state, new.evidence)
+        event = _event(state, new.evidence.way)
         log_consent(database, event, joining.list_id, subscriber_id, now=joining.now, evidence=new.evidence)
         return Change.GONE
 
@@ -290,7 +307,7 @@ class Details:
             language=storable(new.language) or self.language,
             time_zone=storable(new.time_zone) or self.time_zone,
             attributes=attributes,
-            topics=join_topics(map(storable, new.topics)) or self.topics,
+            topics=_topics_text(new.topics) or self.topics,
         )
 
     def as_parameters(self) -> dict[str, str]:
@@ -310,8 +327,14 @@ class Details:
 def _joined(held: str, added: Mapping[str, str]) -> str:
     """Return attributes as JSON, with those of ``added`` put over those held."""
     cleaned = {storable(key): storable(value) for key, value in added.items()}
-    return _ENCODER.encode(cleaned if held == "{}" else json.loads(held) | cleaned)
+    return _ENCODER.encode(cleaned if held == "{}" else json.loads(held) | cleaned).decode()
 
 
-_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+@functools.lru_cache(maxsize=1024)
+def _topics_text(topics: tuple[str, ...]) -> str:
+    """Return topics as the store keeps them; kept for a while, as ``read_topics`` is."""
+    return join_topics(map(storable, topics))
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
 _NOTHING = Details(None, "", "", "", "{}", "")

@@ -139,6 +139,10 @@ class PostgresDatabase:
                 self._is_writing = False
                 self._roll_back()
 
+    def bulk(self) -> "contextlib.AbstractContextManager[None]":
+        """Do nothing: the server's memory is its administrator's."""
+        return contextlib.nullcontext()
+
     def rows(self, name: str, /, **parameters: object) -> list[Row]:
         """Return all rows of the query."""
         with self._lock, self._translated:

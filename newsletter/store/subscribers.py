@@ -113,9 +113,10 @@ class Subscribers:
         """
         joining = Joining(list_id, SubscriptionState.ACTIVE, origin, readmit=False, now=to_micros(now))
         remaining = iter(people)
-        while some := list(itertools.islice(remaining, batch)):
-            hashed = [(self._hash(new.address), new) for new in some]
-            yield from import_batch(self._database, joining, hashed, dry_run=dry_run)
+        with self._database.bulk():
+            while some := list(itertools.islice(remaining, batch)):
+                hashed = [(self._hash(new.address), new) for new in some]
+                yield from import_batch(self._database, joining, hashed, dry_run=dry_run)
 
     def find_subscriber(self, list_id: int, address: str) -> Subscriber | None:
         """Return the subscriber with this normalised address on the list, in whatever state, or None."""

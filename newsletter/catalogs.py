@@ -45,6 +45,7 @@ WORDS = (
     "Image: {alt}",
     "View in browser",
     "Unsubscribe",
+    "Preferences",
     "You receive this mail because you subscribed to {title}.",
     # The archive
     "All issues",

@@ -108,6 +108,8 @@ def _text_frame(project: Project, issue: Issue, catalog: Catalog) -> TextFrame:
         (catalog.text("You receive this mail because you subscribed to {title}.", title=newsletter.title), ""),
         (f"{catalog.text('Unsubscribe')}:", "unsubscribe_url"),
     ]
+    if newsletter.unsubscribe == "web":
+        footer.append((f"{catalog.text('Preferences')}:", "preferences_url"))
     if newsletter.url:
         footer.append((f"{catalog.text('View in browser')}:", "browser_url"))
     if newsletter.postal_address:

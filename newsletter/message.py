@@ -34,12 +34,12 @@ from newsletter.headers import (
 from newsletter.identity import SenderIdentity
 from newsletter.messageids import message_id_key, message_id_of
 from newsletter.model import Edition, Envelope, Message, Part, Recipient, Slot
-from newsletter.parts import TOKEN_SLOT, Fill, content_type, lay_out_body
+from newsletter.parts import PREFERENCES_SLOT, TOKEN_SLOT, Fill, content_type, lay_out_body
 from newsletter.quoted import encode_value
 from newsletter.tokens import TOKEN_LENGTH, Keys, Purpose, Signer, tagged_address
 
-LINK_FIELDS = ("unsubscribe_url", "browser_url")
-"""Merge fields that are links: the subscriber's own way out, and the issue's page in the archive."""
+LINK_FIELDS = ("unsubscribe_url", "preferences_url", "browser_url")
+"""Merge fields that are links: the subscriber's own way out, their choices, and the issue's page in the archive."""
 FIELDS = ("name", "email", *LINK_FIELDS)
 """Merge fields that every recipient has; any other field is an attribute of the recipient."""
 VALUE_MAX = 64 * 1024
@@ -69,8 +69,9 @@ class PreparedMessage:
     """Hold an edition's message with holes for what differs from recipient to recipient; ``prepare_message`` makes it.
 
     ``pieces`` are the bytes in order, empty where a hole is. ``token_indexes`` are those of the unsubscribe token in
-    the header, ``link_indexes`` those in quoted-printable; ``message_id_key`` is the send's own, 32 bytes. ``sign``
-    returns the fields that go before the pieces, once their holes are filled.
+    the header, ``link_indexes`` those in quoted-printable, ``preferences_indexes`` those of the token for preferences;
+    ``message_id_key`` is the send's own, 32 bytes. ``sign`` returns the fields that go before the pieces, once their
+    holes are filled.
     """
 
     identity: SenderIdentity
@@ -82,6 +83,7 @@ class PreparedMessage:
     pieces: tuple[bytes, ...] = field(repr=False)
     token_indexes: tuple[int, ...] = field(repr=False)
     link_indexes: tuple[int, ...] = field(repr=False)
+    preferences_indexes: tuple[int, ...] = field(repr=False)
     fills: tuple[Fill, ...] = field(repr=False)
     sign: Sign | None = field(default=None, repr=False)
 
@@ -110,6 +112,10 @@ class PreparedMessage:
             pieces[index] = token
         for index in self.link_indexes:
             pieces[index] = token + b"=\r\n"
+        if self.preferences_indexes:
+            own = sign(Purpose.PREFERENCES, list_id, subscriber_id, 0).encode("ascii") + b"=\r\n"
+            for index in self.preferences_indexes:
+                pieces[index] = own
         for fill in self.fills:
             value = _value(recipient, fill.slot)
             block = encode_value(html.escape(value) if fill.in_html else value)
@@ -165,6 +171,7 @@ def prepare_message(
         pieces=pieces,
         token_indexes=tuple(range(_MESSAGE_ID + 2, len(header), 2)),
         link_indexes=body.token_indexes,
+        preferences_indexes=body.preferences_indexes,
         fills=body.fills,
         sign=sign(pieces) if sign else None,
     )
@@ -177,6 +184,14 @@ def unsubscribe_uris(identity: SenderIdentity, token: str) -> tuple[str, ...]:
     """
     mailto = f"mailto:{tagged_address(identity.bounce_address, token)}?subject={UNSUBSCRIBE_SUBJECT}"
     return (f"{identity.url}/unsubscribe/{token}", mailto) if identity.unsubscribe == "web" else (mailto,)
+
+
+def preferences_url(identity: SenderIdentity, token: str) -> str:
+    """Return the page on which whom the signed ``token`` names makes their choices, ``""`` where no pages are served.
+
+    It never expires.
+    """
+    return f"{identity.url}/preferences/{token}" if identity.unsubscribe == "web" else ""
 
 
 def browser_url(identity: SenderIdentity, slug: str) -> str:
@@ -192,6 +207,9 @@ def _linked(part: Part, identity: SenderIdentity, slug: str, escape: Callable[[s
             linked.append(piece)
         elif piece.field == "browser_url":
             linked.append(escape(clean_line(browser_url(identity, slug) or piece.default)))
+        elif piece.field == "preferences_url":
+            before, found, _ = preferences_url(identity, _PLACEHOLDER).partition(_PLACEHOLDER)
+            linked += [escape(before), PREFERENCES_SLOT] if found else [escape(clean_line(piece.default))]
         else:
             before, _, after = unsubscribe_uris(identity, _PLACEHOLDER)[0].partition(_PLACEHOLDER)
             linked += [escape(before), TOKEN_SLOT, escape(after)]
@@ -218,8 +236,9 @@ def _check_subject(subject: Part) -> None:
     """Raise InputError for a subject that could forge a header, holds a personal link, or says nothing."""
     texts = [piece.default if isinstance(piece, Slot) else piece for piece in subject]
     refuse_injection("".join(texts), "the subject")
-    if TOKEN_SLOT in subject:
-        raise InputError("the subject holds {{ unsubscribe_url }}; remove it, a link is of no use there")
+    for slot, name in ((TOKEN_SLOT, "unsubscribe_url"), (PREFERENCES_SLOT, "preferences_url")):
+        if slot in subject:
+            raise InputError(f"the subject holds {{{{ {name} }}}}; remove it, a link is of no use there")
     if not any(text.strip() for text in texts):
         raise InputError("the subject is empty; write one in the issue's front matter")
 

@@ -59,7 +59,7 @@ def clean_characters(text: str) -> str:
     return clean_controls(re.sub("[\ud800-\udfff\ufffe\uffff]", "\ufffd", RESERVED_CHARACTERS.sub("\ufffd", text)))
 
 
-MERGE_FIELDS = ("name", "email", "unsubscribe_url", "browser_url")
+MERGE_FIELDS = ("name", "email", "unsubscribe_url", "preferences_url", "browser_url")
 """Merge fields that every recipient has; ``attributes.KEY`` asks for the column KEY of the subscriber list."""
 
 

@@ -21,8 +21,8 @@ _CID = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _FILENAME = re.compile(r"[A-Za-z0-9 ._+-]{1,60}")
 
 
-TOKEN_SLOT = Slot("\0token")
-"""The place of the unsubscribe token in a part; no merge field has such a name."""
+TOKEN_SLOT, PREFERENCES_SLOT = Slot("\0token"), Slot("\0preferences")
+"""The places of the unsubscribe token and of that for preferences in a part; no merge field has such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Body:
 
     pieces: tuple[bytes, ...]
     token_indexes: tuple[int, ...]
+    preferences_indexes: tuple[int, ...]
     fills: tuple[Fill, ...]
 
 
@@ -78,13 +79,15 @@ def lay_out_body(edition: Edition, first_index: int = 0) -> Body:
         pieces.append(f"\r\n--{inner}--\r\n".encode("ascii"))
     pieces.append(f"\r\n--{outer}--\r\n".encode("ascii"))
 
+    tokens = (TOKEN_SLOT, PREFERENCES_SLOT)
     indexes: dict[tuple[Slot, bool], list[int]] = {}
     for index, piece in enumerate(pieces):
         if isinstance(piece, Slot):
-            indexes.setdefault((piece, index > html_at and piece != TOKEN_SLOT), []).append(first_index + index)
+            indexes.setdefault((piece, index > html_at and piece not in tokens), []).append(first_index + index)
     return Body(
         pieces=tuple(b"" if isinstance(piece, Slot) else piece for piece in pieces),
         token_indexes=tuple(indexes.pop((TOKEN_SLOT, False), ())),
+        preferences_indexes=tuple(indexes.pop((PREFERENCES_SLOT, False), ())),
         fills=tuple(Fill(slot, in_html, tuple(found)) for (slot, in_html), found in indexes.items()),
     )
 

@@ -32,6 +32,7 @@ from newsletter.templating import (
 )
 
 UNSUBSCRIBE_URL = Slot("unsubscribe_url")
+PREFERENCES_URL = Slot("preferences_url")
 BROWSER_URL = Slot("browser_url")
 COLUMN = 536
 """CSS pixels that the theme's text column is wide; no image of the content is shown wider."""
@@ -130,12 +131,13 @@ class Renderer:
         """Return the HTML part of ``issue``; the same input gives the same bytes.
 
         ``images`` maps an image's src, as written, to what the mail uses; absolute URLs may be missing from it. Slots
-        are the issue's own, ``UNSUBSCRIBE_URL`` and, where the newsletter has a site, ``BROWSER_URL``; whoever fills
-        them escapes each value for HTML, both kinds of quotes included. Raises TemplateError with file and line for a
-        mistake in a template, IssueError for an image without an entry.
+        are the issue's own, ``UNSUBSCRIBE_URL``, ``PREFERENCES_URL`` where the newsletter has pages for it, and
+        ``BROWSER_URL`` where it has a site; whoever fills them escapes each value for HTML, both kinds of quotes
+        included. Raises TemplateError with file and line for a mistake in a template, IssueError for an image without
+        an entry.
         """
         clock = _Clock()
-        slots = (*issue.slots, UNSUBSCRIBE_URL, BROWSER_URL)
+        slots = (*issue.slots, UNSUBSCRIBE_URL, PREFERENCES_URL, BROWSER_URL)
         compile_ = _Compile(issue, images, _nonce(issue), slots)
         context = self._context(compile_)
         rendering = self._templates.render(_MAIN, context, compile_.nonce, slots)
@@ -171,6 +173,7 @@ class Renderer:
             "end": end,
             "column": COLUMN,
             "unsubscribe_url": UNSUBSCRIBE_URL,
+            "preferences_url": PREFERENCES_URL if settings.unsubscribe == "web" else "",
             "browser_url": BROWSER_URL if settings.url else "",
             "logo": _logo(theme, settings.title, compile_.images),
             "t": catalog.text,

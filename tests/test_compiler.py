@@ -171,6 +171,15 @@ def test_source_digest_is_the_same_for_images_that_were_loaded(room):
     assert source_digest(project, loaded) == source_digest(project, loaded, compile_issue(project, loaded).images)
 
 
+def test_a_message_leads_to_the_readers_choices_in_both_parts(room):
+    room.issue(SLUG)
+    room.environ = {"NEWSLETTER_NEWSLETTER__UNSUBSCRIBE": "web", "NEWSLETTER_NEWSLETTER__URL": "https://n.example"}
+    project = load_project(room.root, room.environ)
+    loaded = load_issue(project, room.root / f"issues/{SLUG}.md")
+    parts = message_parts(sample_message(project, loaded.issue, compile_issue(project, loaded).edition))
+    assert all("https://n.example/preferences/" in one and "Preferences" in one for one in parts)
+
+
 def test_own_templates_win_file_by_file(room):
     shipped = effective_templates(project_of(room))
     own = room.write("templates/email/footer.mjml.j2", "mine")

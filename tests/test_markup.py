@@ -126,7 +126,8 @@ def test_any_other_field_is_an_error_that_lists_what_there_is(field: str) -> Non
         parse_field(FieldSource(field, Place("f.md", 3, 5)))
     assert str(caught.value) == (
         f'f.md:3:5: unknown merge field {field} (write {{{{ FIELD }}}} or {{{{ FIELD | default("…") }}}} with one of '
-        "name, email, unsubscribe_url, browser_url, attributes.COLUMN; or \\{{ for two braces as they are)"
+        "name, email, unsubscribe_url, preferences_url, browser_url, attributes.COLUMN; "
+        "or \\{{ for two braces as they are)"
     )
 
 

@@ -166,6 +166,22 @@ def test_the_link_in_the_parts_is_the_first_of_list_unsubscribe(mode, kind):
     assert read_token(SAMPLE_KEYS, token, Purpose.UNSUBSCRIBE) == Token(Purpose.UNSUBSCRIBE, 1, 258, 7)
 
 
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_the_link_to_preferences_is_signed_and_stands_in_both_parts_in_web_mode_only(kind):
+    slot = Slot("preferences_url", "ask us & wait")
+    parts = {"html": (*edition().html, "<p>", slot, "</p>"), "text": (*edition().text, slot, " ", slot, "\n")}
+    for proof, subscriber_id in ((False, 258), (True, 0)):
+        text = part_of(message_of(proof=proof, **parts), kind)
+        (found, *again) = re.findall(r"https://news\.example\.org/preferences/(\w+)", text)
+        assert again == [found] * (kind == "plain")
+        token = Token(Purpose.PREFERENCES, 1, subscriber_id)
+        assert (found, read_token(SAMPLE_KEYS, found, Purpose.PREFERENCES)) == (sign(SAMPLE_KEYS, token), token)
+    assert verified(message_of(**parts)) == ()
+    by_mail = part_of(message_of(identity=MAILTO, **parts), kind)
+    assert ("ask us &amp; wait" if kind == "html" else "ask us & wait ask us & wait") in by_mail
+    assert "/preferences/" not in by_mail
+
+
 def test_list_unsubscribe_has_https_only_in_web_mode():
     web, mailto = parsed(message_of()), parsed(message_of(identity=MAILTO))
     token = sign(SAMPLE_KEYS, Token(Purpose.UNSUBSCRIBE, 1, 258, 7))
@@ -306,6 +322,7 @@ def test_any_name_and_subject_make_a_conforming_message(name, city):
         ({"subject": ("A =?UTF-8?Q?=0A?=Bcc: x@example.com",)}, "the subject holds a line break"),
         ({"subject": ("A =?UTF-8?Q?", Slot("name", "=0A?="))}, "the subject holds a line break"),
         ({"subject": ("Leave: ", Slot("unsubscribe_url"))}, "the subject holds {{ unsubscribe_url }}"),
+        ({"subject": ("Choose: ", Slot("preferences_url"))}, "the subject holds {{ preferences_url }}"),
         ({"html": ("a\0b",)}, "the html part holds the character U+0000 at 1"),
         ({"text": ("a\x1bb",)}, "the plain part holds the character U+001B at 1"),
         ({"html": (f"a{marker(0)}",)}, "U+FDD0"),

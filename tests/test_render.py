@@ -17,7 +17,16 @@ from newsletter.config import Config, NewsletterSection, Project, ThemeSection
 from newsletter.errors import ConfigError, IssueError, Place, TemplateError
 from newsletter.issue import decode_issue, parse_issue
 from newsletter.model import Article, Group, Image, Issue, RichText, Section, Slot, marker
-from newsletter.render import BROWSER_URL, COLUMN, UNSUBSCRIBE_URL, Renderer, ResolvedImage, _nonce, render_html
+from newsletter.render import (
+    BROWSER_URL,
+    COLUMN,
+    PREFERENCES_URL,
+    UNSUBSCRIBE_URL,
+    Renderer,
+    ResolvedImage,
+    _nonce,
+    render_html,
+)
 from newsletter.templating import shipped_templates
 
 HERE = Place("issues/2026-11-25.md", 7)
@@ -193,6 +202,13 @@ def test_links_keep_their_target(tmp_path):
 def test_the_slots_are_the_issues_own_and_the_frames(tmp_path):
     slots = Counter(piece for piece in part(FULL, tmp_path, images=IMAGES) if isinstance(piece, Slot))
     assert slots == {FULL.slots[0]: 2, UNSUBSCRIBE_URL: 1, BROWSER_URL: 2}
+
+
+def test_the_choices_of_a_reader_are_linked_where_there_are_pages_for_them(tmp_path):
+    assert PREFERENCES_URL in part(issue(), tmp_path, unsubscribe="web")
+    assert "Preferences" in shown(part(issue(), tmp_path, unsubscribe="web"))
+    assert PREFERENCES_URL not in part(issue(), tmp_path)
+    assert "Preferences" not in shown(part(issue(), tmp_path))
 
 
 def test_without_a_site_nothing_links_to_it(tmp_path):

@@ -28,8 +28,8 @@ from newsletter.store.records import (
 )
 from newsletter.topics import join_topics
 
-BATCH = 10_000
-"""People whom an import takes in with one transaction: a writer who waits for it waits about half a second."""
+BATCH = 20_000
+"""People whom an import takes in with one transaction: a writer who waits for it waits about a second."""
 _JOINING = {Way.IMPORT: ConsentEvent.IMPORTED, Way.OPERATOR: ConsentEvent.ADDED}
 """What the log calls being put on a list at once; by any other way the person did it."""
 _NOT_ACTIVE = {

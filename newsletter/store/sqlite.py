@@ -24,7 +24,7 @@ from newsletter.store.schema import check_schema, latest_schema, load_migrations
 _OLDEST = (3, 35, 0)
 """The first SQLite with RETURNING."""
 _WAL_KEPT_BYTES = 16 * 1024 * 1024
-_BULK_CACHE_KB, _BULK_CHECKPOINT = 64 * 1024, 8000
+_BULK_CACHE_KB, _BULK_CHECKPOINT = 64 * 1024, 32_000
 _USUAL_CACHE, _USUAL_CHECKPOINT = -2000, 1000
 """What SQLite itself begins with: kilobytes if negative, and pages of the log until they go into the file."""
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")

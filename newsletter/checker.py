@@ -210,12 +210,12 @@ def refuse_unknown_settings(project: Project) -> None:
         raise ConfigError("\n".join(f"{project.root / CONFIG_NAME}: {problem}" for problem in problems))
 
 
-def refuse_errors(report: Report, slug: str) -> None:
-    """Raise NotAllowedError with every error of a report, each in a line: what such an issue may not pass."""
+def refuse_errors(report: Report, slug: str, way: str = "") -> None:
+    """Raise NotAllowedError with every error of a report, each in a line; ``way`` says what to do, ``""`` the usual."""
     if errors := report.errors:
         lines = [str(finding.as_problem()) for finding in errors]
         count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
-        way = f"correct what 'newsletter check {slug}' shows, or waive it with the reason"
+        way = way or f"correct what 'newsletter check {slug}' shows, or waive it with the reason"
         raise NotAllowedError("\n".join([*lines, f"{slug}: not approved: {count}; {way}"]))
 
 

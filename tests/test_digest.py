@@ -118,6 +118,16 @@ def test_a_section_that_must_not_be_empty_holds_the_issue_back(room, receiver, c
     assert not list((room.root / "issues").glob("*.md"))
 
 
+def test_an_issue_in_which_a_check_finds_an_error_is_not_made(room, receiver, cron):
+    unfinished = ("Port Post", "TODO: a headline", "https://port.example.com/todo", "Soon.", ("digital",))
+    fill_pool(room, (CRANE, unfinished), FIRST - dt.timedelta(hours=2))
+    assert_told(cron(FIRST), 1, "[text.placeholder]", "2030-01-02: not approved: 1 error; change the template")
+    assert not list((room.root / "issues").glob("*.md"))
+    assert receiver.messages == []
+    room.environ["NEWSLETTER_CHECKS__OFF"] = "text.placeholder"
+    assert "made with 2 articles" in cron(FIRST - dt.timedelta(minutes=50)).out
+
+
 @pytest.mark.parametrize(
     ("template", "told"),
     [

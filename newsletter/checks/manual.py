@@ -32,6 +32,8 @@ limits = {subject_max = 70}
 names = ["WeChat", "L’Oréal"]
 ```
 
+An issue that cannot be read or compiled has one finding for each mistake, `issue.broken`, and no other.
+
 A finding can be waived in the issue, with the reason, which whoever approves it is shown. In braces it holds for that
 article or section, in the front matter for the whole issue:
 
@@ -48,7 +50,6 @@ This page is made from the checks: `python docs/checks.py` writes it.
 """
 _CODE = re.compile(r"!?\[[^\]]*\]\([^)]*\)|\w*<[^<>]+>|\{\{.*?\}\}|\{[^{}]*\}|\w+=\"[^\"]*\"|\| default\([^)]*\)")
 _GROUPS = {
-    "issue": "Whether there is anything to check.",
     "size": "How large the mail is, and what of it costs most.",
     "links": "Where links lead, and what they say.",
     "images": "What pictures say to those who do not see them, and whether mail programs show them well.",

@@ -46,4 +46,4 @@ def test_no_text_takes_long(name: str) -> None:
     subject = written(PIECES[name])
     started = time.process_time()
     check(subject)
-    assert time.process_time() - started < 3  # a second on a crowded machine; what grows with a square takes minutes
+    assert time.process_time() - started < 10  # what grows with a square would take minutes

@@ -68,6 +68,7 @@ def version(body: str, front: str = FRONT, **values) -> Version:
             lambda text: text.replace("Third.", "![x](https://example.com/x.png)\nThird."),
             [("changed", "Three", ("picture",))],
         ),
+        (lambda text: text.replace("/4)", "/4) by Ann"), [("changed", "Four", ("byline",))]),
         (lambda text: text.replace("/4)", "/4) {kind=video}"), [("changed", "Four", ("kind or topics",))]),
         (lambda text: text.replace("### [Two](https://example.com/2)\nSecond.\n\n", ""), [("removed", "Two", ())]),
         (lambda text: text + "- [Five](https://example.com/5)\n", [("added", "Five", ())]),
@@ -82,7 +83,20 @@ def version(body: str, front: str = FRONT, **values) -> Version:
             [("moved", "Four", ())],
         ),
     ],
-    ids=["same", "headline", "address", "summary", "source", "picture", "kind", "gone", "new", "first", "elsewhere"],
+    ids=[
+        "same",
+        "headline",
+        "address",
+        "summary",
+        "source",
+        "picture",
+        "byline",
+        "kind",
+        "gone",
+        "new",
+        "first",
+        "elsewhere",
+    ],
 )
 def test_articles_are_followed(change, told):
     found = compare(version(ARTICLES), version(change(ARTICLES)))
@@ -109,6 +123,20 @@ def test_lines_that_say_something_else_are_told_with_their_place(before, after, 
     assert [(each.line, each.under, each.before, each.after) for each in found.text] == told
 
 
+def test_keys_of_the_front_matter_are_followed():
+    found = compare(version("x"), version("x", FRONT.replace("date", "topics: [a, b]\ndate", 1)))
+    assert found.front == (Pair("topics", "", '["a", "b"]'),)
+
+
+def test_a_file_without_front_matter_has_its_lines_all_the_same():
+    bare = Version(text="One.\n", file="x.md")
+    found = compare(bare, Version(text="One.\nTwo.\n", file="x.md"))
+    assert [(each.line, each.after) for each in found.text] == [(2, ("Two.",))]
+    broken = Version(text="---\nsubject: a: b\n---\nOne.\n", file="x.md", broken="line 2")
+    assert compare(broken, bare).notes == ("does not compile: line 2",)
+    assert compare(bare, Version(text="", file="x.md")).text[0].line == 1
+
+
 def test_lines_are_numbered_as_in_the_file_with_its_approval():
     text = FRONT.replace("date", "approved: x\ndate") + "Body.\n"
     assert numbered_lines(text) == [
@@ -127,6 +155,7 @@ def test_lines_are_numbered_as_in_the_file_with_its_approval():
         ("中国收紧人脸识别", "中国放松人脸识别", ["收紧"], ["放松"]),
         ("", "new", [], ["new"]),
         ("same", "same", [], []),
+        ("one two", "one", [" two"], []),
     ],
 )
 def test_words_that_are_others_are_marked(before, after, was, is_now):
@@ -164,6 +193,8 @@ def test_the_same_text_that_looks_otherwise_is_told():
         ("<p class='x' style='margin:0'>", "<p class='x' style='margin:1px'>"),
     ]
     assert compare(version("x", html=html), version("y"), html).restyled_count == 0
+    more = compare(version("x", html=html), version("x"), html + "<hr><hr>")
+    assert [(pair.before, pair.after) for pair in more.restyled] == [("", "<hr> <hr>")]
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

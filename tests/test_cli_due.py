@@ -193,7 +193,7 @@ def test_issue_that_was_told_still_goes_out_once_it_can(room, receiver):
 def test_mended_setting_lets_an_untouched_file_go_out(room, receiver):
     approved(room, "2026-11-25", DUE)
     room.environ["NEWSLETTER_THEME__ACCENT"] = "#123456"
-    assert_told(room.run("send", "--due"), 1, "an image, a template or a setting changed")
+    assert_told(room.run("send", "--due"), 1, "changed since mark approved it: [theme] accent")
     assert room.run("send", "--due").err == ""
     del room.environ["NEWSLETTER_THEME__ACCENT"]
     assert "2 sent" in room.run("send", "--due").out

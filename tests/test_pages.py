@@ -49,7 +49,8 @@ def test_a_bare_address_is_completed_from_its_page(room, site):
     answer = room.run("fill", "2026-11-25")
     assert_told(answer, 1, "application/pdf instead of a page", "/none: ")
     text = path.read_text()
-    assert f'- [A crane fell in the harbour]({site.url + "/crane"} "Port Post")\n  > Nobody was hurt on Friday' in text
+    link = f'- [A crane fell in the harbour]({site.url + "/crane"} "Port Post") {{date=2026-11-20}}\n'
+    assert f"{link}  > Nobody was hurt on Friday" in text
     assert f"- {site.url + '/pdf'}\n- {site.url + '/none'}\n" in text
     assert "It is up again." in text
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from newsletter.checks import LinkAnswer
-from newsletter.errors import FeedError, TryLaterError
+from newsletter.errors import FeedError
 from newsletter.fetcher import Fetcher, Policy
 
 SITES_AT_ONCE = 8
@@ -76,8 +76,6 @@ def ask_links(
 def _look(fetcher: Fetcher, url: str) -> LinkAnswer:
     try:
         answer = fetcher.look(url)
-    except TryLaterError as error:
-        return LinkAnswer(503, str(error))
     except FeedError as error:
         return LinkAnswer(0, str(error))
     words = "" if answer.status < 400 else f"answers {answer.status}"

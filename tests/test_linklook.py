@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from feed_server import FeedServer
 
-from newsletter.fetcher import Policy
+from newsletter.errors import FeedError
+from newsletter.fetcher import Answer, Policy
 from newsletter.linklook import KEPT_BAD_S, KEPT_S, ask_links
 
 
@@ -109,3 +110,35 @@ def test_a_broken_memory_is_no_memory(server, tmp_path: Path, content: bytes):
 
 def test_a_memory_that_cannot_be_written_is_no_error(server):
     assert ask_links([f"{server.url}/a"], policy(server), kept=Path("/proc/nowhere/links.json"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "works"),
+    [
+        ({"http://a.example/": (200, "https://a.example/")}, True),
+        ({"http://a.example/": (200, "http://a.example/"), "https://a.example/": (200, "https://a.example/")}, True),
+        ({"http://a.example/": (200, "http://a.example/"), "https://a.example/": (404, "https://a.example/")}, False),
+        ({"http://a.example/": (200, "http://a.example/"), "https://a.example/": (200, "http://a.example/")}, False),
+        ({"http://a.example/": (200, "http://a.example/")}, False),
+        ({"http://a.example/": (500, "http://a.example/")}, False),
+    ],
+)
+def test_whether_https_works_is_looked_at(answers, works: bool):
+    class Web:
+        def look(self, url):
+            if url not in answers:
+                raise FeedError("cannot be reached: no such host")
+            status, led_to = answers[url]
+            return Answer(status=status, url=led_to)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("newsletter.linklook.Fetcher", lambda _policy: Web())
+        [answer] = ask_links(["http://a.example/"], Policy(agent="x")).values()
+    assert answer.https is works
+
+
+def test_an_address_that_is_none_is_an_answer(server):
+    answers = ask_links(["http://[::", f"{server.url}/busy", f"{server.url}/status-500"], policy(server), pause_s=0)
+    told = [(answer.status, answer.words) for answer in answers.values()]
+    assert told[0][0] == 0
+    assert told[1:] == [(429, "answers 429: is busy"), (500, "answers 500")]

@@ -23,7 +23,6 @@ from newsletter.checks.verdicts import SpamVerdict
 from newsletter.cleanhtml import ATTRIBUTE, IMG_TAG, link_texts, prose_of
 from newsletter.config import Config
 from newsletter.errors import Place
-from newsletter.issue import is_local_image
 from newsletter.model import MARKER, Article, Edition, Group, Issue, RichText, Section
 from newsletter.pastarticles import PastArticle
 from newsletter.reading import Reading, read_message
@@ -64,11 +63,6 @@ class Picture:
     place: Place
     width: int = 0
     headline: str = ""
-
-    @property
-    def is_local(self) -> bool:
-        """Tell whether it is a file beside the issue."""
-        return is_local_image(self.src)
 
 
 @dataclass(frozen=True, slots=True)

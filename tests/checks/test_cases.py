@@ -11,6 +11,7 @@ from .subjects import CLOSING, FRONT, found, with_checks, written
 FOUND = [
     ("links.empty", "[x]()"),
     ("links.empty", "[](https://example.com/a)"),
+    ("links.generic-text", "## A\n\n### [More](https://example.com/more)\n\n- [A](https://example.com/a)\n"),
     ("links.empty", "[x](mailto:)"),
     ("links.scheme", "[x](https://)"),
     ("links.relative", "[x](//example.com/a)"),
@@ -33,6 +34,9 @@ FOUND = [
     ("text.unresolved-field", "Dear [FIRST NAME],"),
     ("text.unresolved-field", "Dear %%first_name%%,"),
     ("text.unresolved-field", "Dear \\{{ name }},"),
+    ("text.preheader-length", f'---\nsubject: x\npreheader: "{"a line " * 30}"\n{CLOSING}Hello.\n'),
+    ("text.subject-length", f"---\nsubject: Hi\n{CLOSING}Hello.\n"),
+    ("editorial.summary-length", "## Most important news\n\n### [A](https://example.com/a)\n"),
     ("text.wrong-weekday", "On Tuesday, November 25, 2026, at nine."),
     ("text.wrong-weekday", "Le lundi 25 novembre 2026, à neuf heures."),
     ("text.wrong-weekday", "2026年11月25日（星期一）"),
@@ -57,6 +61,13 @@ FALSE_ALARMS = [
     ("text.placeholder", "Flight TK 1980, Tcl and Tk, a TODO list, [your] data, What???, `TODO: x`, Super Bowl XXX"),
     ("text.unresolved-field", "`{first_name}` {a, b} [1] 100 % of %d | A | B |"),
     ("text.wrong-weekday", "Wednesday, 25 November; Monday 15 March 2021; in May 2025; on Friday 13; Sun 8.0 Dec"),
+    ("text.wrong-weekday", "On Monday, 31 February 2026, and on Monday 30 February"),
+    ("editorial.old-story", "## A\n\n- [A](https://example.com/2026/02/31/a)\n"),
+    ("text.name-spelling", "### [How Martinez won](https://example.com/a)\nMartinez beat Martiner and Martineza.\n"),
+    (
+        "text.name-spelling",
+        "### [Of the Reeds](https://example.com/a) Reed\n\n### [Ab Cdefgh](https://e.com/b) Abcdefgh\n",
+    ),
     ("text.stale-year", "© 2019–2026, copyright 2026, and the news of November 2025"),
     ("text.name-spelling", "### [Retailers in Korea](https://example.com/a)\nThe Korean retailer, Koreans, KOREA.\n"),
     ("text.name-spelling", "### [Rust and Market News](https://example.com/a)\nIron does rust; Markets are closed.\n"),
@@ -162,3 +173,21 @@ def test_the_same_headline_at_another_address_was_told_before() -> None:
 def test_an_issue_goes_out_on_the_day_of_its_time_in_its_zone() -> None:
     subject = written(f"{FRONT}send_at: 2026-11-26T23:30Z\n{CLOSING}Hello.\n")
     assert subject.sent_on == dt.date(2026, 11, 26)
+
+
+def test_an_old_year_in_a_template_is_led_to_its_line() -> None:
+    file, text = "templates/email/footer.mjml.j2", "<mj-section>\n  <mj-text>© 2024 Harbour</mj-text>\n</mj-section>\n"
+    [finding] = found(written("Hello.", templates={file: text}), "text.stale-year")
+    assert (finding.place.file, finding.place.line, finding.place.column) == (file, 2, 12)
+    assert not found(written("Hello.", templates={file: text.replace("2024", "2026")}), "text.stale-year")
+
+
+def test_an_image_that_is_far_larger_than_it_is_shown_is_told() -> None:
+    from newsletter.checks import ImageFacts
+
+    from .examples_images import shown
+
+    large = ImageFacts("image/png", 400_000, 4_000, 3_000, "cid:a@b")
+    [finding] = found(shown('width="300"', large), "images.dimensions")
+    assert "600 pixels" in finding.fix
+    assert not found(shown('width="300"', ImageFacts("image/png", 9_000, 4_000, 3_000, "cid:a@b")), "images.dimensions")

@@ -77,13 +77,15 @@ class Limits:
     """Hold what holds back subscription bombing.
 
     ``wait`` is how long the same address gets no second mail of a kind, doubling each time; ``client_asks`` and
-    ``all_asks`` are how often one client and all of them may ask in an hour. ``confirm_hours`` is how long links work.
+    ``all_asks`` are how often one client and all of them may ask in an hour. ``confirm_hours`` is how long links work,
+    ``pending_days`` how long a request is kept that nobody confirms.
     """
 
     wait: dt.timedelta = dt.timedelta(minutes=10)
     client_asks: int = 10
     all_asks: int = 600
     confirm_hours: int = 7 * 24
+    pending_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,7 @@ def _make_pending(store: Store, list_id: int, mail: QueuedMail) -> bool:
     """Make the address pending on a list unless it is active there; tell whether a confirmation is wanted."""
     known = store.subscribers.find_subscriber(list_id, mail.address)
     if known and known.state in _STANDING:
+        store.choices.renew_request(list_id, known.subscriber_id, mail.queued_at)
         return known.state is SubscriptionState.PENDING
     wish, evidence = mail.wish, Evidence(Way(mail.wish["way"]), mail.wish["source"])
     new = NewSubscriber(address=mail.address, evidence=evidence)
@@ -231,6 +234,11 @@ def _make_pending(store: Store, list_id: int, mail: QueuedMail) -> bool:
         list_id, new, mail.queued_at, origin=wish["way"], state=SubscriptionState.PENDING, readmit=True
     )
     return True
+
+
+def forget_requests(store: Store, now: dt.datetime, limits: Limits) -> int:
+    """Delete what was asked for long ago and never confirmed; return how many requests that were."""
+    return store.choices.forget_requests(now - dt.timedelta(days=limits.pending_days), now)
 
 
 def _find_anywhere(store: Store, address: str) -> Subscriber | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from newsletter.catalogs import Catalog
-from newsletter.consent import Limits, plan_letter
+from newsletter.consent import Limits, forget_requests, plan_letter
 from newsletter.errors import ConfigError, InputError, NewsletterError, RelayUnavailableError, StoreError
 from newsletter.letters import LetterFrame, write_letter
 from newsletter.mailer import Mailed, mail_letter
@@ -184,6 +184,7 @@ class Postman:
             post_letters(self._store, self._office, self._stop)
             now = self._office.clock()
             self._store.outbox.forget_old(now)
+            forget_requests(self._store, now, self._office.limits)
             due_at = self._store.outbox.next_mail_at()
         except (RelayUnavailableError, ConfigError, StoreError) as error:
             _log.error("letters wait: %s", error)

@@ -191,7 +191,7 @@ class WebSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     ``proxies`` is how many reverse proxies stand before the server, each of which sets X-Forwarded-For. ``site`` is the
     folder that ``newsletter site`` writes. ``lists`` and ``topics`` map what readers may choose to what they are shown;
-    the asks are those of an hour.
+    the asks are those of an hour. Who does not confirm within ``pending_days`` is forgotten.
     """
 
     host: str = "127.0.0.1"
@@ -205,6 +205,7 @@ class WebSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     asks_per_hour: int = 600
     wait_minutes: int = 10
     confirm_hours: int = 168
+    pending_days: int = 30
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -391,8 +392,11 @@ def _web_problems(web: WebSection) -> Iterator[tuple[str, str, str]]:
         ("asks_per_hour", 1, 1_000_000),
         ("wait_minutes", 1, 1440),
         ("confirm_hours", 1, 2160),
+        ("pending_days", 1, 3650),
     ):
         yield "web", key, _range_problem(getattr(web, key), low, high)
+    if web.pending_days * 24 < web.confirm_hours:
+        yield "web", "pending_days", f"{web.pending_days} days are less than confirm_hours, in which links still work"
     for key in ("lists", "topics"):
         for name, title in getattr(web, key).items():
             yield "web", key, "" if name.strip() and title.strip() else f"{name!r}: write a name and what readers see"

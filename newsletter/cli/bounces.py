@@ -62,6 +62,7 @@ def read(app: App, maildir: Path | None, mbox: Path | None, piped: bool, as_json
 
 def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, piped: bool = False) -> int:
     from newsletter.bounces import apply_kept, take_mail
+    from newsletter.consent import forget_requests
 
     project = app.project()
     mails = _mails(project, maildir, mbox, piped=piped)
@@ -72,6 +73,8 @@ def _read(app: App, maildir: Path | None, mbox: Path | None, *, as_json: bool, p
             waiting.done()
         if project.config.newsletter.unsubscribe == "mailto":  # else the pages post letters
             _post_letters(app, project, reader)
+        if reader.door:
+            forget_requests(reader.store, utc_now(), reader.door.limits)
     if as_json:
         counts = Counter(str(line.effect) for line in lines)
         echo_json(
@@ -231,7 +234,9 @@ def _reader(app: App, project: "Project") -> "Iterator[Reader]":
         the_list = default_list(store, utc_now(), project.config.newsletter.title)
         address = tagged_address(identity_of(project.config.newsletter).bounce_address, "subscribe")
         policy = Policy(section.soft_limit, section.soft_days)
-        yield Reader(store, keys, policy, Door(address, the_list.list_id, Limits()))
+        web = project.config.web
+        limits = Limits(confirm_hours=web.confirm_hours, pending_days=web.pending_days)
+        yield Reader(store, keys, policy, Door(address, the_list.list_id, limits))
 
 
 def _as_json(one: "LoggedBounce") -> dict[str, Any]:

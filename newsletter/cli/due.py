@@ -96,6 +96,7 @@ def _look(app: App, project: "Project", now: dt.datetime, late: bool, as_json: b
 
 def _run(app: App, project: "Project", now: dt.datetime, late: bool, as_json: bool) -> int:
     from newsletter.cli.sending import shipment, stop_on_signals
+    from newsletter.consent import Limits, forget_requests
     from newsletter.opening import opening_rules
     from newsletter.worker import find_due, find_unfinished
 
@@ -108,6 +109,7 @@ def _run(app: App, project: "Project", now: dt.datetime, late: bool, as_json: bo
             round_.go_on(send)
         for issue in find_due(project, store, now, late, lead=rules.veto):
             round_.take(issue)
+        forget_requests(store, now, Limits(pending_days=project.config.web.pending_days))
         round_.report(as_json)
     return round_.code
 

@@ -6,6 +6,7 @@ is written down with its evidence in the transaction that fulfils it. Not here: 
 """
 
 import datetime as dt
+import secrets
 
 from newsletter.addresses import address_hash, domain_of
 from newsletter.store.database import Database, Row, from_micros, storable, to_micros
@@ -146,6 +147,32 @@ class Choices:
         for each in standing:
             self.join_list(each.list_id, other_id, now, evidence)
         return self.leave_all_lists(subscriber_id, now, evidence) > 0 or bool(standing)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def renew_request(self, list_id: int, subscriber_id: int, now: dt.datetime) -> None:
+        """Let a request that was made again, and is not confirmed yet, count from now."""
+        self._database.change("renew_request", list=list_id, subscriber=subscriber_id, now=to_micros(now))
+
+    def forget_requests(self, before: dt.datetime, now: dt.datetime) -> int:
+        """Delete requests that nobody confirmed, made last before an instant; return how many.
+
+        With them goes what is known of people of whom nothing else is. Who had left a list before they asked to come
+        back has left it again, so that no import brings them back.
+        """
+        with self._database.transaction():
+            stale = self._database.rows("stale_requests", before=to_micros(before))
+            for list_id, subscriber_id, has_left in stale:
+                where = {"list": list_id, "subscriber": subscriber_id}
+                if has_left:
+                    self._database.change("return_request", now=to_micros(now), **where)
+                    continue
+                self._database.change("delete_request", **where)
+                self._database.change("delete_change_of_nobody", subscriber=subscriber_id)
+                self._database.change("delete_consents_of_nobody", subscriber=subscriber_id)
+                chance = secrets.token_bytes(32)
+                self._database.change("empty_nobody", subscriber=subscriber_id, chance=chance, now=to_micros(now))
+        return len(stale)
 
     # -- the log ------------------------------------------------------------------------------------------------------
 

@@ -71,3 +71,56 @@ ON CONFLICT (address_hash) DO NOTHING
 -- name: change_address
 UPDATE subscribers SET address = :address, address_hash = :hash, domain = :domain, changed_at = :now
  WHERE id = :subscriber AND address IS NOT NULL
+
+-- name: renew_request
+UPDATE subscriptions SET changed_at = :now
+ WHERE list_id = :list AND subscriber_id = :subscriber AND state = 'pending' AND changed_at < :now
+
+-- What was asked for and not confirmed since. Who came by an import as pending did not ask; who had left before they
+-- asked is to stay somebody who left.
+-- name: stale_requests
+SELECT g.list_id, g.subscriber_id, g.has_left
+  FROM (SELECT m.list_id, m.subscriber_id,
+               (SELECT COUNT(*) FROM consents c WHERE c.subscriber_id = m.subscriber_id AND c.list_id = m.list_id
+                   AND c.event IN ('left', 'removed')) AS has_left,
+               (SELECT COUNT(*) FROM consents c WHERE c.subscriber_id = m.subscriber_id AND c.list_id = m.list_id
+                   AND c.way IN ('import', 'operator')) AS was_put
+          FROM subscriptions m
+         WHERE m.state = 'pending' AND m.changed_at < :before) g
+ WHERE g.has_left > 0 OR g.was_put = 0
+
+-- name: return_request
+UPDATE subscriptions SET state = 'unsubscribed', changed_at = :now
+ WHERE list_id = :list AND subscriber_id = :subscriber AND state = 'pending'
+
+-- name: delete_request
+DELETE FROM subscriptions WHERE list_id = :list AND subscriber_id = :subscriber AND state = 'pending'
+
+-- name: delete_change_of_nobody
+DELETE FROM address_changes
+ WHERE subscriber_id = :subscriber
+   AND NOT EXISTS (SELECT 1 FROM subscriptions m
+                    WHERE m.subscriber_id = :subscriber AND m.list_id IN (SELECT id FROM lists))
+
+-- The lists and sends are few, so these find the person's rows by their primary key.
+-- name: delete_consents_of_nobody
+DELETE FROM consents
+ WHERE subscriber_id = :subscriber
+   AND NOT EXISTS (SELECT 1 FROM subscriptions m
+                    WHERE m.subscriber_id = :subscriber AND m.list_id IN (SELECT id FROM lists))
+   AND NOT EXISTS (SELECT 1 FROM deliveries d
+                    WHERE d.subscriber_id = :subscriber AND d.send_id IN (SELECT id FROM sends))
+   AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.subscriber_id = :subscriber)
+
+-- An empty row stays, as after erasing: another person must never get the number that old tokens name.
+-- name: empty_nobody
+UPDATE subscribers
+   SET address_hash = :chance, address = NULL, domain = '', name = '', language = '', time_zone = '',
+       attributes = '{}', topics = '', paused_until = 0, changed_at = :now
+ WHERE id = :subscriber AND address IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.subscriber_id = :subscriber)
+   AND NOT EXISTS (SELECT 1 FROM subscriptions m
+                    WHERE m.subscriber_id = :subscriber AND m.list_id IN (SELECT id FROM lists))
+   AND NOT EXISTS (SELECT 1 FROM deliveries d
+                    WHERE d.subscriber_id = :subscriber AND d.send_id IN (SELECT id FROM sends))
+   AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.subscriber_id = :subscriber)

@@ -48,6 +48,8 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (list_id, subscriber_id)
 ) WITHOUT ROWID;
 
+CREATE INDEX subscriptions_pending ON subscriptions (changed_at) WHERE state = 'pending';
+
 -- The log of consent: what each person asked for, when, by which way (form, import, …) and from where (file and line,
 -- masked network address, …); rows are only added. list_id is NULL where it concerns the person and not one list.
 -- Erasing a person empties source and reason.

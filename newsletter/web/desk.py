@@ -72,6 +72,7 @@ class Desk:
             client_asks=self.web.asks_per_client,
             all_asks=self.web.asks_per_hour,
             confirm_hours=self.web.confirm_hours,
+            pending_days=self.web.pending_days,
         )
 
     def read(self, text: str, purpose: Purpose) -> Token | None:

@@ -183,3 +183,38 @@ def test_a_bounce_of_an_erased_person_suppresses_nobody(world):
 
     world.record(send_id, result(row, "550 5.1.1 unknown"))
     assert world.store.subscribers.count_suppressions() == 1, "their own, for being erased"
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def test_requests_that_nobody_confirms_are_forgotten_with_their_people(world):
+    store, choices = world.store, world.store.choices
+    ann, bob, cid, dan, eve = (ask(world, name) for name in ("ann", "bob", "cid", "dan", "eve"))
+    choices.confirm_subscription(world.list_id, ann, NOW, FORM)
+    choices.confirm_subscription(world.list_id, bob, NOW, FORM)
+    choices.leave_list(world.list_id, bob, NOW, CLICK)
+    ask(world, "bob")  # again, and does not confirm
+    choices.renew_request(world.list_id, cid, later(days=20))
+    store.outbox.save_address_change(dan, "dan@b.example", 500_000, NOW)
+    other = store.subscribers.ensure_list("monthly", NOW).list_id
+    store.choices.join_list(other, eve, NOW, FORM)
+    fay = NewSubscriber(address="fay@a.example", evidence=Evidence(Way.IMPORT, "list.csv:2"))
+    store.subscribers.add_subscriber(world.list_id, fay, NOW, origin="import", state=PENDING)
+    fay_number = store.subscribers.find_person(fay.address)
+    assert choices.forget_requests(NOW, later(days=29)) == 0
+    assert choices.forget_requests(later(days=1), later(days=31)) == 3  # bob, dan, eve
+    assert choices.forget_requests(later(days=1), later(days=31)) == 0
+    assert (state(world, ann), state(world, bob), state(world, cid)) == (ACTIVE, UNSUBSCRIBED, PENDING)
+    assert store.subscribers.find_subscriber(world.list_id, "dan@a.example") is None
+    assert log(world, dan) == []
+    assert store.subscribers.find_person("dan@a.example") is None
+    assert state(world, eve, other) is ACTIVE
+    assert store.subscribers.load_subscriber(world.list_id, eve) is None
+    assert store.subscribers.find_subscriber(world.list_id, fay.address).state is PENDING
+    assert not choices.confirm_subscription(world.list_id, dan, later(days=32), FORM), "an old link finds nobody"
+    assert ask(world, "dan") > fay_number, "and nobody else gets that number"
+    assert choices.forget_requests(later(days=21), later(days=60)) == 2  # cid, and dan again
+    back = [NewSubscriber(address="bob@a.example"), NewSubscriber(address="dan@a.example")]
+    changes = list(store.subscribers.import_subscribers(world.list_id, back, later(days=61), origin="x"))
+    assert [str(change) for change in changes] == ["left", "added"]

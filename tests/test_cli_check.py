@@ -39,7 +39,7 @@ def test_an_error_has_its_place_its_fix_and_the_code_is_1(room):
     assert (
         f"error    issues/{SLUG}.md:13:8: the link 'page.html' leads nowhere from a mail [links.relative]" in answer.out
     )
-    assert "fix: write https://page.html" in answer.out
+    assert "fix: write the whole address, with https://" in answer.out
     assert f"warning  issues/{SLUG}.md:13:35: the link" in answer.out
     quiet = room.run("--quiet", "check", SLUG)
     assert quiet.code == 1

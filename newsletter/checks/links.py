@@ -69,7 +69,9 @@ def _relative(subject: Subject) -> Iterator[Found]:
         target = (link.target or "").strip()
         if not target or target.startswith("#") or _SCHEME.match(target):
             continue
-        fix = f"write https://{target}" if _HOST.fullmatch(target) else ""
+        host = re.split(r"[/?#]", target)[0]
+        is_host = _HOST.fullmatch(target) and host.rpartition(".")[2].lower() not in _FILE_ENDINGS
+        fix = f"write https://{target}" if is_host else ""
         yield Found(f"the link {_shown(target)} leads nowhere from a mail", link.place, fix)
 
 

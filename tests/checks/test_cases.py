@@ -191,3 +191,16 @@ def test_an_image_that_is_far_larger_than_it_is_shown_is_told() -> None:
     [finding] = found(shown('width="300"', large), "images.dimensions")
     assert "600 pixels" in finding.fix
     assert not found(shown('width="300"', ImageFacts("image/png", 9_000, 4_000, 3_000, "cid:a@b")), "images.dimensions")
+
+
+@pytest.mark.parametrize(
+    ("target", "fix"),
+    [
+        ("example.com/privacy", "write https://example.com/privacy"),
+        ("page.html", "write the whole address, with https://"),
+        ("/about", "write the whole address, with https://"),
+    ],
+)
+def test_a_site_without_its_scheme_is_told_apart_from_a_file(target: str, fix: str) -> None:
+    [finding] = found(written(f"[x]({target})"), "links.relative")
+    assert finding.fix == fix

@@ -69,8 +69,12 @@ class HostGuard:
 
     def admit(self, store: Store) -> None:
         """Raise NotAllowedError where the store may not send from here; call it under the run's lock."""
-        if reason := judge(store.identity.load_identity(), self.read_witness(), self.host_id, is_shared=self.is_shared):
+        if reason := self.refusal(store):
             raise NotAllowedError(f"{store.database.where}: this store does not send from here: {reason}; {_ADVICE}")
+
+    def refusal(self, store: Store) -> str:
+        """Return why the store may not send from here, ``""`` where it may."""
+        return judge(store.identity.load_identity(), self.read_witness(), self.host_id, is_shared=self.is_shared)
 
     def count(self, store: Store) -> None:
         """Count the epoch up, in the store and then in the witness, and bind a store that has no host yet."""

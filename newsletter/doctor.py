@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from newsletter.belonging import HostGuard, find_host_id
 from newsletter.config import Project
 from newsletter.diagnosis import Finding, unchecked
 from newsletter.dnsrecords import Resolver, SilentResolver
+from newsletter.examine.bounces import examine_bounces
 from newsletter.examine.clock import examine_clock
 from newsletter.examine.dkim import examine_dkim
 from newsletter.examine.dmarc import examine_dmarc
+from newsletter.examine.monitoring import examine_monitoring
 from newsletter.examine.mx import examine_mx
 from newsletter.examine.names import MailNames, find_addresses
 from newsletter.examine.ptr import examine_ptr
 from newsletter.examine.relay import examine_relay
 from newsletter.examine.setup import examine_keys, examine_secret, examine_sender, examine_setup, open_setup
 from newsletter.examine.spf import examine_spf
-from newsletter.examine.store import examine_store, latest_instant, room_of
+from newsletter.examine.store import examine_host, examine_store, latest_instant, room_of
 from newsletter.identity import SenderIdentity
 from newsletter.relaylook import RelayLook, look_at_relay
 
@@ -60,6 +63,8 @@ def examine(patient: Patient) -> Iterator[Finding]:
         for relay in project.config.relays[1:]:
             other = look_at_relay(relay, project.root, patient.clock)
             yield from examine_relay(relay, project.root, other, patient.clock())
+    yield from examine_bounces(project.config.bounces, project.root, offline=patient.resolver is None)
+    yield from examine_monitoring(project.config.monitoring.textfile, project.root)
     if identity is not None:
         yield from _examine_names(patient, project, identity)
 
@@ -69,6 +74,8 @@ def _examine_store(patient: Patient, project: Project) -> Iterator[Finding]:
     keys, findings = examine_secret(project, has_store=room.holds_store)
     yield from findings
     yield from examine_store(room, keys, patient.clock())
+    guard = HostGuard(root=project.root, host_id=find_host_id(), is_shared=room.path is None)
+    yield from examine_host(room, guard.refusal)
 
 
 def _look(patient: Patient, project: Project) -> RelayLook:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from newsletter.config import BouncesSection
+from newsletter.config import BouncesSection, read_password
 from newsletter.errors import ConfigError, InputError, MailboxUnavailableError
 from newsletter.mailparts import READ_MAX
 
@@ -31,6 +31,28 @@ class Waiting:
     name: str
     content: bytes
     done: Callable[[], None] = lambda: None
+
+
+def names_place(section: BouncesSection) -> bool:
+    """Tell whether ``[bounces]`` names a place where mail lies."""
+    return bool(section.maildir or section.mbox or section.imap_host)
+
+
+def read_configured(section: BouncesSection, root: Path, *, timeout_s: float = 60.0) -> Iterator[Waiting]:
+    """Return the mails of the place that ``[bounces]`` names; relative paths start at ``root``.
+
+    Raises ConfigError where it names none, and what the place's own function does.
+    """
+    if section.maildir:
+        return read_maildir(root / section.maildir)
+    if section.mbox:
+        return read_mbox(root / section.mbox)
+    if section.imap_host:
+        password = read_password(
+            root, section.imap_password, section.imap_password_file, "[bounces] imap_password_file"
+        )
+        return read_imap(section, password, root, timeout_s=timeout_s)
+    raise ConfigError(f"{root}/newsletter.toml: [bounces] names no place; write maildir, mbox or imap_host")
 
 
 def read_stream(stream: BinaryIO) -> Iterator[Waiting]:

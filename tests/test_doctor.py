@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from certificates import make_certificate
 from dns_server import DnsServer, closed_port
+from dovecot_server import PASSWORD, USER, DovecotServer, missing_reason
 from newsroom import CONFIG, Newsroom
 from smtp_server import SmtpServer
 
+from newsletter.belonging import HostGuard
 from newsletter.dkim import dns_record
 from newsletter.dkimkeys import parse_key
 from newsletter.dnslook import Dns
@@ -23,6 +25,7 @@ from newsletter.receiver import Receiver
 from newsletter.store import open_store, owner_name
 
 EXAMPLE = "news.example.org"
+WATCHED = '[bounces]\nmaildir = "bounces"\n[monitoring]\ntextfile = "newsletter.prom"\n'
 
 
 class Clinic(Newsroom):
@@ -70,7 +73,9 @@ def clinic(tmp_path):
         key = clinic.root / "dkim.pem"
         subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
         key.chmod(0o600)
-        clinic.write("newsletter.toml", CONFIG + '\n[dkim.keys]\ns2026 = "dkim.pem"\n')
+        clinic.write("newsletter.toml", CONFIG + '\n[dkim.keys]\ns2026 = "dkim.pem"\n' + WATCHED)
+        for name in ("new", "cur", "tmp"):
+            (clinic.root / "bounces" / name).mkdir(parents=True)
         clinic.subscribers("ann@example.org", "bob@example.org")
         name, text = dns_record(parse_key(key.read_bytes(), "s2026", "dkim.pem"), EXAMPLE)
         dns.txt(name, text)
@@ -82,8 +87,8 @@ def clinic(tmp_path):
 
 
 CHECKS = [
-    *("configuration", "postal address", "links", "secret file", "store", "schema", "ledger", "lock", "disk"),
-    *("clock", "tls", "relay", "from", "mx", "spf", "dkim s2026", "dmarc", "ptr"),
+    *("configuration", "postal address", "links", "secret file", "store", "schema", "ledger", "lock", "disk", "host"),
+    *("clock", "tls", "relay", "bounces", "monitoring", "from", "mx", "spf", "dkim s2026", "dmarc", "ptr"),
 ]
 
 
@@ -102,10 +107,14 @@ def test_newsletter_that_is_well(clinic):
 
 def test_nothing_is_mailed_or_changed(clinic):
     clinic.doctor()  # a file for the lock is made at the first time
-    before = {path.name: path.read_bytes() for path in clinic.root.iterdir() if path.suffix not in (".lock", ".db-shm")}
+    before = {path.name: path.read_bytes() for path in files_of(clinic)}
     clinic.doctor()
-    after = {path.name: path.read_bytes() for path in clinic.root.iterdir() if path.suffix not in (".lock", ".db-shm")}
+    after = {path.name: path.read_bytes() for path in files_of(clinic)}
     assert after == before
+
+
+def files_of(clinic):
+    return [path for path in clinic.root.rglob("*") if path.is_file() and path.suffix not in (".lock", ".db-shm")]
 
 
 def test_report_for_people(clinic):
@@ -371,3 +380,67 @@ def test_lock_that_a_run_holds_is_told(clinic):
 )
 def test_wrong_usage(tmp_path, arguments, code):
     assert Newsroom(tmp_path).run("doctor", *arguments).code == code
+
+
+# --- what comes back, who watches, where it stands -------------------------------------------------------------------
+
+
+def test_mail_that_waits_is_seen_and_left_alone(clinic):
+    path = clinic.write("bounces/new/1.a.host", b"Subject: x\r\n\r\nx")
+    found = next(one for one in clinic.doctor("--json").json["findings"] if one["check"] == "bounces")
+    assert (found["level"], "mail waits" in found["found"]) == ("ok", True)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "level", "words"),
+    [
+        ("BOUNCES__MAILDIR", "nowhere", "error", "is no Maildir"),
+        ("BOUNCES__MAILDIR", "", "not checked", "names no place"),
+        ("MONITORING__TEXTFILE", "nowhere/newsletter.prom", "error", "is not there"),
+        ("MONITORING__TEXTFILE", "folder.prom", "error", "cannot be written"),
+    ],
+)
+def test_what_would_not_be_read_is_told_with_its_fix(clinic, key, value, level, words):
+    (clinic.root / "folder.prom").mkdir()
+    clinic.environ[f"NEWSLETTER_{key}"] = value
+    found = clinic.finding(key.partition("__")[0].lower(), "--offline")
+    assert (found["level"], words in found["found"]) == (level, True)
+    assert found["fix"]
+
+
+def test_folders_that_may_not_be_written(clinic):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (clinic.root / "bounces" / "cur").chmod(0o500)
+    assert "marked as read" in clinic.finding("bounces", "--offline")["found"]
+
+
+def test_an_imap_server_is_asked_as_configured(clinic):
+    if reason := missing_reason():
+        pytest.skip(reason)
+    with DovecotServer() as server:
+        server.deliver(b"Subject: x\r\n\r\nx")
+        (clinic.root / "imap.pem").write_bytes((server.folder / "ca.pem").read_bytes())
+        values = {"MAILDIR": "", "IMAP_HOST": server.host, "IMAP_PORT": str(server.tls_port), "IMAP_USERNAME": USER}
+        values |= {"IMAP_CA_FILE": "imap.pem", "IMAP_PASSWORD": PASSWORD}
+        clinic.environ |= {f"NEWSLETTER_BOUNCES__{key}": value for key, value in values.items()}
+        found = next(one for one in clinic.doctor("--json").json["findings"] if one["check"] == "bounces")
+        assert (found["level"], found["found"]) == ("ok", f"{server.host}, folder 'INBOX' can be read; mail waits")
+        assert server.flags() == [""]
+        assert "was not asked" in clinic.finding("bounces", "--offline")["found"]
+        clinic.environ["NEWSLETTER_BOUNCES__IMAP_PASSWORD"] = "wrong"
+        assert "was not let in" in clinic.finding("bounces")["found"]
+    assert "cannot be reached" in clinic.finding("bounces")["found"]
+
+
+def test_a_copied_store_is_told(clinic):
+    with open_store(f"sqlite:///{clinic.root / 'newsletter.db'}") as store:
+        HostGuard(root=clinic.root, host_id="", is_shared=False).count(store)
+    assert "host" not in clinic.levels("--offline")
+    (clinic.root / "newsletter.host").unlink()
+    found = clinic.finding("host", "--offline")
+    assert (found["level"], "it was copied to this folder" in found["found"]) == ("error", True)
+    assert "migrate --adopt" in found["fix"]
+    assert clinic.run("migrate", "--adopt").code == 0
+    assert "host" not in clinic.levels("--offline")

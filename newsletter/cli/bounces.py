@@ -119,24 +119,19 @@ def _post_letters(app: App, project: "Project", reader: "Reader") -> None:
 
 def _mails(project: "Project", maildir: Path | None, mbox: Path | None, *, piped: bool) -> "Iterator[Waiting]":
     """Return the mails of the place that the command line, or else the configuration, names."""
-    from newsletter.config import read_password
-    from newsletter.mailbox import read_imap, read_maildir, read_mbox, read_stream
+    from newsletter.mailbox import names_place, read_configured, read_maildir, read_mbox, read_stream
 
     section = project.config.bounces
     if piped:
         return read_stream(sys.stdin.buffer)
-    if maildir or (section.maildir and not mbox):
-        return read_maildir(maildir or project.root / section.maildir)
-    if mbox or section.mbox:
-        return read_mbox(mbox or project.root / section.mbox)
-    if section.imap_host:
-        password = read_password(
-            project.root, section.imap_password, section.imap_password_file, "[bounces] imap_password_file"
-        )
-        return read_imap(section, password, project.root)
-    raise ConfigError(
-        f"{project.root}/newsletter.toml: [bounces] names no place; write maildir, mbox or imap_host, or use --stdin"
-    )
+    if maildir:
+        return read_maildir(maildir)
+    if mbox:
+        return read_mbox(mbox)
+    if not names_place(section):
+        where = f"{project.root}/newsletter.toml"
+        raise ConfigError(f"{where}: [bounces] names no place; write maildir, mbox or imap_host, or use --stdin")
+    return read_configured(section, project.root)
 
 
 def _tell(app: App, lines: "Sequence[MailLine]") -> None:

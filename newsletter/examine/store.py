@@ -9,7 +9,7 @@ import datetime as dt
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -33,6 +33,7 @@ _WHY_DURABLE = "a mark that a power cut takes back is a second mail"
 _WHY_SCHEMA = "a store of another version cannot be read as it is"
 _WHY_KEY = "under another key nobody is found by address, and whoever left could be mailed again"
 _WHY_LEDGER = "planned = sent + failed + skipped + bounced + in doubt + open, or somebody was lost"
+_WHY_HOST = "a copy, or an older backup, would mail again what its original sent"
 _WHY_DISK = "where the disk is full nothing is marked, so nothing is sent"
 
 
@@ -106,6 +107,20 @@ def examine_store(room: Room, keys: Keys | None, now: dt.datetime) -> Iterator[F
     if room.path is None:
         yield from _examine_server(room.url)
     yield _examine_disk(room.folder, audience)
+
+
+def examine_host(room: Room, reason_of: Callable[[Store], str]) -> Iterator[Finding]:
+    """Yield whether the store may send from here; ``reason_of`` returns why it may not, ``""`` where it may."""
+    try:
+        with open_known(room) as store:
+            reason = reason_of(store) if store else None
+    except (StoreError, ConfigError):
+        return  # the store's own findings have told it
+    if reason:
+        fix = "where this one is to send from now on, and no other does: newsletter migrate --adopt"
+        yield error("host", f"the store does not send from here: {reason}", _WHY_HOST, fix)
+    elif reason is not None:
+        yield ok("host", "the store is this host's and this folder's", _WHY_HOST)
 
 
 def latest_instant(room: Room) -> dt.datetime | None:

@@ -2,58 +2,33 @@
 
 from flask import Flask, Response, request
 
-from newsletter.catalogs import Catalog
-from newsletter.consent import Answer, ask_again, confirm, find_subscriptions, masked
+from newsletter.consent import Answer, ask_again, confirm, masked
 from newsletter.store import Subscriber, SubscriptionState
 from newsletter.tokens import Purpose, Token, is_expired, sign
 from newsletter.web.desk import Desk
-from newsletter.web.pages import (
-    Notice,
-    Press,
-    bad_link,
-    must_not_mail,
-    nobody,
-    path_to,
-    render_notice,
-    words_for,
-)
+from newsletter.web.pages import Notice, Press, path_to
 from newsletter.web.subscribe import asked_page
+from newsletter.web.tokenpage import Visit, add_token_page
 
 
 def register(app: Flask, desk: Desk) -> None:
     """Serve the page, and take its button."""
-
-    def show(token: str) -> Response:
-        return _show(desk, desk.read(token, Purpose.CONFIRM))
-
-    def press(token: str) -> Response:
-        return _press(desk, desk.read(token, Purpose.CONFIRM))
-
-    app.add_url_rule("/confirm/<token>", "confirm_page", show, methods=["GET"], provide_automatic_options=False)
-    app.add_url_rule("/confirm/<token>", "confirm", press, methods=["POST"], provide_automatic_options=False)
+    add_token_page(app, desk, "confirm", Purpose.CONFIRM, show=_show, press=_press)
 
 
-def _show(desk: Desk, token: Token | None) -> Response:
-    if token is None:
-        return bad_link(desk)
-    found = find_subscriptions(desk.store, token)
-    if not found:
-        return nobody(desk, words_for(desk))
-    catalog = words_for(desk, found[0].language)
-    pending = [each for each in found if each.state is SubscriptionState.PENDING]
-    if not pending and any(each.state is SubscriptionState.ACTIVE for each in found):
-        return _welcome(desk, catalog, token)
-    if not pending or is_expired(token, desk.clock()):
-        return _too_late(desk, catalog, token)
-    return _question(desk, catalog, token, pending)
+def _show(visit: Visit) -> Response:
+    pending = [each for each in visit.found if each.state is SubscriptionState.PENDING]
+    if not pending and any(each.state is SubscriptionState.ACTIVE for each in visit.found):
+        return _welcome(visit)
+    if not pending or is_expired(visit.token, visit.desk.clock()):
+        return _too_late(visit)
+    return _question(visit, pending)
 
 
-def _question(desk: Desk, catalog: Catalog, token: Token, pending: list[Subscriber]) -> Response:
-    say = catalog.text
+def _question(visit: Visit, pending: list[Subscriber]) -> Response:
+    desk, say = visit.desk, visit.catalog.text
     titles = [desk.title_of(each.list_id) for each in pending]
-    return render_notice(
-        desk,
-        catalog,
+    return visit.tell(
         Notice(
             heading=say("One last step"),
             lines=(
@@ -63,39 +38,31 @@ def _question(desk: Desk, catalog: Catalog, token: Token, pending: list[Subscrib
                     address=masked(str(pending[0].address)),
                 ),
             ),
-            buttons=(Press(say("Yes, subscribe me"), path_to("confirm", sign(desk.keys, token))),),
-        ),
+            buttons=(Press(say("Yes, subscribe me"), path_to("confirm", sign(desk.keys, visit.token))),),
+        )
     )
 
 
-def _press(desk: Desk, token: Token | None) -> Response:
-    if token is None:
-        return bad_link(desk)
-    found = find_subscriptions(desk.store, token)
-    catalog = words_for(desk, found[0].language if found else "")
-    address = request.remote_addr or ""
+def _press(visit: Visit) -> Response:
+    desk, token = visit.desk, visit.token
     if request.form.get("again"):
-        ask = desk.ask("", address, language=catalog.tag)
+        ask = desk.ask("", request.remote_addr or "", language=visit.catalog.tag)
         asked = ask_again(desk.store, token, ask, desk.clock(), desk.limits)
         desk.ring()
-        return asked_page(desk, catalog, asked)
-    answer = confirm(desk.store, token, desk.clock(), desk.evidence(address))
-    if answer is Answer.NOBODY:
-        return nobody(desk, catalog)
-    if answer is Answer.REFUSED:
-        return must_not_mail(desk, catalog)
-    return _too_late(desk, catalog, token) if answer is Answer.EXPIRED else _welcome(desk, catalog, token)
+        return asked_page(desk, visit.catalog, asked)
+    answer = confirm(desk.store, token, desk.clock(), visit.evidence)
+    if answer is Answer.EXPIRED:
+        return _too_late(visit)
+    return visit.refuse(answer) or _welcome(visit)
 
 
-def _welcome(desk: Desk, catalog: Catalog, token: Token) -> Response:
-    say = catalog.text
+def _welcome(visit: Visit) -> Response:
+    desk, token, say = visit.desk, visit.token, visit.catalog.text
     preferences = sign(desk.keys, Token(Purpose.PREFERENCES, token.list_id, token.subscriber_id))
     links = [(say("Choose language and topics"), path_to("preferences", preferences))]
     if desk.archive.is_dir():
         links.append((say("Read the latest issues"), f"{path_to('archive').partition('?')[0]}/"))
-    return render_notice(
-        desk,
-        catalog,
+    return visit.tell(
         Notice(
             heading=say("You are subscribed"),
             lines=(
@@ -103,19 +70,19 @@ def _welcome(desk: Desk, catalog: Catalog, token: Token) -> Response:
                 say("Every issue has a link with which you can leave again at any time."),
             ),
             links=tuple(links),
-        ),
+        )
     )
 
 
-def _too_late(desk: Desk, catalog: Catalog, token: Token) -> Response:
-    say = catalog.text
-    return render_notice(
-        desk,
-        catalog,
+def _too_late(visit: Visit) -> Response:
+    desk, say = visit.desk, visit.catalog.text
+    return visit.tell(
         Notice(
             heading=say("This link is too old"),
             lines=(say("It worked for a while only, or you have left meanwhile. We will gladly send you a new one."),),
-            buttons=(Press(say("Send me a new link"), path_to("confirm", sign(desk.keys, token)), (("again", "1"),)),),
+            buttons=(
+                Press(say("Send me a new link"), path_to("confirm", sign(desk.keys, visit.token)), (("again", "1"),)),
+            ),
             status=410,
-        ),
+        )
     )

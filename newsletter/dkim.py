@@ -14,6 +14,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from newsletter.errors import InputError, UnrenderableError
@@ -182,11 +183,8 @@ def _select_fields(header: bytes) -> tuple[list[bytes], bytes]:
         raise InputError("the header holds octets beyond ASCII or a lone CR or LF; encode header text by RFC 2047")
     found: dict[bytes, list[bytes]] = {}
     for line in header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t").split(b"\r\n")[:-1]:
-        name, colon, value = line.partition(b":")
-        name = name.rstrip(b" \t").lower()
-        if not colon or not _FIELD_NAME.fullmatch(name):
-            raise InputError(f"{line[:60]!r} is no header field; write 'Name: value'")
-        found.setdefault(name, []).append(_WSP.sub(b" ", value).strip(b" "))
+        name, value = _relaxed_field(line)
+        found.setdefault(name, []).append(value)
     if len(found.get(b"from", ())) != 1:
         raise InputError("a message is signed in the name of its From, and there must be exactly one")
     names: list[bytes] = []
@@ -196,6 +194,16 @@ def _select_fields(header: bytes) -> tuple[list[bytes], bytes]:
         names += [name] * (len(values) + (name in OVERSIGNED))
         fields += (b"%b:%b\r\n" % (name, value) for value in reversed(values))
     return names, b"".join(fields)
+
+
+@lru_cache(maxsize=256)
+def _relaxed_field(line: bytes) -> tuple[bytes, bytes]:
+    """Return name and value of an unfolded field in relaxed form; most fields are the same in all messages of a send."""
+    name, colon, value = line.partition(b":")
+    name = name.rstrip(b" \t").lower()
+    if not colon or not _FIELD_NAME.fullmatch(name):
+        raise InputError(f"{line[:60]!r} is no header field; write 'Name: value'")
+    return name, _WSP.sub(b" ", value).strip(b" ")
 
 
 def _folded(tags: Iterable[bytes]) -> bytes:

@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,30 +219,32 @@ def races(task: Task, ground: Ground) -> Found:
 
 
 def leaves(task: Task, ground: Ground) -> Found:
-    """Let people leave while the send is at them: right before their mark, while others wait for their turn."""
+    """Let people leave while the send is at them: right before their mark, while others wait for their turn.
+
+    The relay waits for those who leave, else a fast send is over before all of them have left.
+    """
     addresses = [f"r{number}@{DOMAINS[number % len(DOMAINS)]}" for number in range(2 * task.count)]
     ground.prepare(lambda url: fill_store(url, addresses))
     url, send_id = ground.fresh()
-    relay = Relay()
-    nursery, started = Nursery(relay), time.monotonic()
     reading, writing = os.pipe()
-    os.set_blocking(reading, False)
+    leavers = Leavers(reading, goal=task.count // 2 * 2)
+    relay = Relay()
+    relay.on_dot = lambda _: leavers.wait_for(len(relay.dots))
+    nursery, started = Nursery(relay), time.monotonic()
     clock = Clock()
     nursery.bear(lambda: send_until_done(url, send_id, relay.port, task.connections, clock))
     goal = task.count // 2
     for seed in (2 * task.seed, 2 * task.seed + 1):
         nursery.bear(lambda seed=seed: let_leave(url, send_id, goal, seed, writing))
     os.close(writing)
-    lines = b""
     while nursery.living:
         nursery.serve(0.05)
-        while chunk := _read(reading):
-            lines += chunk
+        leavers.read()
     relay.drain()
     with open_scene(url) as store:
         rows = rows_of(store, send_id)
         found = account_for(store, send_id, relay, [], 0)
-    left = [json.loads(line) for line in lines.splitlines()]
+    left = [json.loads(line) for line in leavers.lines.splitlines()]
     found.violations += broken_leaves(rows, relay, left)
     found.violations += [f"a process ended with {code}" for code in nursery.statuses if code]
     states = Counter(state for _, state, _ in left)
@@ -250,11 +253,27 @@ def leaves(task: Task, ground: Ground) -> Found:
     return found
 
 
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except BlockingIOError:
-        return b""
+class Leavers:
+    """Read what those processes write down that let ``goal`` people leave, a line each."""
+
+    def __init__(self, descriptor: int, goal: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._goal = goal
+        self.lines = b""
+
+    def read(self) -> int:
+        """Return how many have left by now."""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self._descriptor, 65536):
+                self.lines += chunk
+        return self.lines.count(b"\n")
+
+    def wait_for(self, dots: int) -> None:
+        """Wait until nearly as many have left as messages were taken, or a second."""
+        deadline = time.monotonic() + 1
+        while dots - 20 > (left := self.read()) and left < self._goal and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def let_leave(url: str, send_id: int, count: int, seed: int, writing: int) -> int:

@@ -84,4 +84,5 @@ def test_who_leaves_before_the_mark_gets_no_dot(store, connections, tmp_path):
 @pytest.mark.parametrize("store", KINDS)
 def test_five_thousand_leave(store, connections, tmp_path):
     figures = perform(Task("leaves", store, "", 5000, connections, seed=4), tmp_path).figures
+    assert figures["left"] == 5000
     keep_figures("leaves", store=store, connections=connections, **figures)

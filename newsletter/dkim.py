@@ -198,7 +198,7 @@ def _select_fields(header: bytes) -> tuple[list[bytes], bytes]:
 
 @lru_cache(maxsize=256)
 def _relaxed_field(line: bytes) -> tuple[bytes, bytes]:
-    """Return name and value of an unfolded field in relaxed form; most fields are the same in all messages of a send."""
+    """Return name and value of an unfolded field in relaxed form; in a send most fields are always the same."""
     name, colon, value = line.partition(b":")
     name = name.rstrip(b" \t").lower()
     if not colon or not _FIELD_NAME.fullmatch(name):

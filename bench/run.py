@@ -150,6 +150,12 @@ def _checks(folder: Path, arguments: argparse.Namespace) -> Report:
     return measure_checks(folder, arguments.quick)
 
 
+def _web(folder: Path, arguments: argparse.Namespace) -> Report:
+    from web import measure_web
+
+    return measure_web(folder, arguments.quick)
+
+
 _BENCHES: Mapping[str, Bench] = {
     "compile": _compile,
     "startup": _startup,
@@ -164,6 +170,7 @@ _BENCHES: Mapping[str, Bench] = {
     "importing": _importing,
     "checks": _checks,
     "feeds": _feeds,
+    "web": _web,
 }
 
 

@@ -2,32 +2,25 @@
 
 ``newsletter serve`` runs as its own process, several client processes ask over connections that they keep, and every
 answer is timed and checked. At the end each POST that was answered 200 must be a row of the store, and no other.
-
-::
-
-    python bench/web.py                 # 10,000 one-click POSTs and as many pages; writes bench/results/web-DATE.md
-    python bench/web.py --quick         # toy sizes: shows that it runs, measures nothing
 """
 
-import argparse
 import datetime as dt
 import http.client
-import json
 import multiprocessing
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from measure import Figure, Report
 
 from newsletter.store import NewSubscriber, SubscriptionState, open_store
 from newsletter.tokens import Purpose, Signer, Token, new_secret_text, parse_keys
 
-RESULTS = Path(__file__).parent / "results"
+CLIENTS = 8
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOW = dt.datetime.now(dt.UTC)
 CONFIG = """\
@@ -64,38 +57,35 @@ class Load:
         ordered = sorted(self.times_ms)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
-    def as_json(self) -> dict[str, object]:
-        """Return what the results keep of the load."""
-        return {
-            "what": self.what,
-            "requests": self.count,
-            "errors": self.errors,
-            "per_second": round(self.count / self.seconds, 1),
-            "server_cpu_ms": round(self.cpu_s / self.count * 1000, 2),
-            "p50_ms": round(self.at(0.5), 2),
-            "p99_ms": round(self.at(0.99), 2),
-            "max_ms": round(max(self.times_ms), 2),
+    def figures(self, name: str) -> tuple[Figure, ...]:
+        """Return the rate, the server's CPU time for a request, and how long all but a hundredth waited at most."""
+        details = {"requests": self.count, "p50_ms": self.at(0.5), "max_ms": max(self.times_ms)}
+        values = {
+            "rate": (self.what, self.count / self.seconds, "/s"),
+            "cpu": (f"{self.what}: the server's CPU time", self.cpu_s / self.count, "s"),
+            "p99": (f"{self.what}: 99 of 100 are answered within", self.at(0.99) / 1000, "s"),
         }
+        return tuple(
+            Figure(name=f"web.{name}.{key}", text=text, value=value, unit=unit, details=details)
+            for key, (text, value, unit) in values.items()
+        )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the load and print it; return 1 where a request failed or a row is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--count", type=int, default=10_000, help="requests of each kind")
-    parser.add_argument("--clients", type=int, default=8, help="connections at once")
-    parser.add_argument("--quick", action="store_true", help="toy sizes; nothing is written")
-    options = parser.parse_args(arguments)
-    count = 200 if options.quick else options.count
-    with tempfile.TemporaryDirectory(prefix="newsletter-web-") as folder:
-        loads, lost = _measure(Path(folder), count, options.clients)
-    report = _report(loads, lost, options.clients)
-    print(report)
-    if not options.quick:
-        _write(report, loads, lost, options.clients)
-    return int(lost > 0 or any(load.errors for load in loads))
+def measure_web(folder: Path, quick: bool) -> Report:
+    """Load the pages; stop the benchmark where a request failed or a row is missing."""
+    loads, lost = _measure(folder, 100 if quick else 4000, 2 if quick else CLIENTS)
+    if lost or any(load.errors for load in loads.values()):
+        raise SystemExit(f"web: {lost} rows are missing, {[load.errors for load in loads.values()]} requests failed")
+    note = (
+        f"{CLIENTS} client processes on the same machine, over connections that they keep; 8 threads of the server,"
+        " SQLite with every commit on disk. Every one-click POST that was answered 200 is a row of the store and a line"
+        " of the log of consent."
+    )
+    figures = tuple(figure for name, load in loads.items() for figure in load.figures(name))
+    return Report(title="The web pages under load", figures=figures, notes=(note,))
 
 
-def _measure(root: Path, count: int, clients: int) -> tuple[list[Load], int]:
+def _measure(root: Path, count: int, clients: int) -> tuple[dict[str, Load], int]:
     paths = _prepare(root, count)
     server = subprocess.Popen(
         [sys.executable, "-m", "newsletter", "--project", str(root), "serve", "--port", "0"],
@@ -109,11 +99,11 @@ def _measure(root: Path, count: int, clients: int) -> tuple[list[Load], int]:
         posts = [Ask("POST", path, "List-Unsubscribe=One-Click") for path in paths]
         pages = [Ask("GET", "/archive/2026-11-25/")] * count
         forms = [Ask("GET", path) for path in paths[: count // 4]]
-        loads = [
-            _load("archive page", pages, where, clients, server.pid),
-            _load("unsubscribe page", forms, where, clients, server.pid),
-            _load("one-click POST", posts, where, clients, server.pid),
-        ]
+        loads = {
+            "archive": _load("a page of the archive", pages, where, clients, server.pid),
+            "page": _load("the page to unsubscribe", forms, where, clients, server.pid),
+            "post": _load("one-click POSTs, each of another reader", posts, where, clients, server.pid),
+        }
     finally:
         server.terminate()
         server.wait(30)
@@ -191,34 +181,3 @@ def _lost(root: Path, count: int) -> int:
             for line in store.choices.load_consents(each.subscriber_id)
         )
     return max(count - left, count - logged)
-
-
-def _report(loads: list[Load], lost: int, clients: int) -> str:
-    rows = [load.as_json() for load in loads]
-    keys = ("what", "requests", "errors", "per_second", "server_cpu_ms", "p50_ms", "p99_ms", "max_ms")
-    lines = [
-        f"# The web pages under load, {NOW:%Y-%m-%d}",
-        "",
-        f"`python bench/web.py --count {loads[0].count}`: {clients} client processes on the same machine, connections",
-        "kept, SQLite with every commit on disk, 8 threads;",
-        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}: other work ran all the time; it changes the",
-        "CPU time of the server for each request the least.",
-        "",
-        "| " + " | ".join(key.replace("_", " ") for key in keys) + " |",
-        "|---|" + "--:|" * (len(keys) - 1),
-        *("| " + " | ".join(str(row[key]) for key in keys) + " |" for row in rows),
-        "",
-        f"One-click POSTs answered 200 that are not in the store and its log of consent: {lost}.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _write(report: str, loads: list[Load], lost: int, clients: int) -> None:
-    name = f"web-{NOW:%Y-%m-%d}"
-    content = {"clients": clients, "lost": lost, "loads": [load.as_json() for load in loads]}
-    (RESULTS / f"{name}.md").write_text(report, encoding="utf-8")
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,6 +23,7 @@ FIGURES = {
     "distance": {"distance.rate.ours", "distance.rate.smtplib", "distance.ratio"},
     "importing": {"import.N", "import.N.memory", "import.N.plan.whole", "import.N.plan.topics"},
     "preview": {"preview.page", "preview.mail", "preview.follow"},
+    "web": {f"web.{what}.{kind}" for what in ("archive", "page", "post") for kind in ("rate", "cpu", "p99")},
     "feeds": {"feeds.group", "feeds.read", "feeds.read.memory", "feeds.cold", "feeds.unchanged"},
     "checks": {"checks.cold", "checks.warm", "checks.compile"},
     "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},

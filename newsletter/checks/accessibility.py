@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from newsletter.catalogs import direction
 from newsletter.checks.cascade import DARK, LIGHT, PHONE, Look, Shown
 from newsletter.checks.colours import BLACK, WHITE, Colour, contrast, lay_over
-from newsletter.checks.finding import Check, Found, Need, Severity
+from newsletter.checks.finding import Check, Found, Need, Severity, quoted
 from newsletter.checks.leading import place_of_element, place_of_pattern, place_of_text
 from newsletter.checks.subject import Subject
 from newsletter.checks.words import GENERIC_WORDS
@@ -63,7 +63,7 @@ def _low_contrast(subject: Subject, mode: str, is_meant: Callable[[float], bool]
             by_colour.setdefault(weak.colour, []).append(weak)
     for colour, texts in by_colour.items():
         worst = min(texts, key=lambda weak: weak.ratio / weak.needed)
-        where = f"in {mode} mode: {_quoted(worst.shown.text)}"
+        where = f"in {mode} mode: {quoted(worst.shown.text)}"
         message = f"{colour} on {worst.ground} has a contrast of {worst.ratio:.1f}:1 {where}"
         fix = f"{_readable(worst, texts)} would have the {worst.needed:g}:1 that is needed"
         yield Found(message, _place_of_colour(subject, colour, worst.shown), fix, len(texts))
@@ -107,11 +107,6 @@ def _place_of_colour(subject: Subject, colour: Colour, shown: Shown) -> Place | 
     return place_of_pattern(subject, rf"(?:{long}|{short})\b") or place_of_text(subject, shown.text)
 
 
-def _quoted(text: str) -> str:
-    flat = " ".join(text.split())
-    return f"“{flat}”" if len(flat) <= 50 else f"“{flat[:50]}…”"
-
-
 def _text_size(subject: Subject) -> Iterator[Found]:
     least = subject.limits["text_px"]
     small: dict[float, list[Shown]] = {}
@@ -122,7 +117,7 @@ def _text_size(subject: Subject) -> Iterator[Found]:
             small.setdefault(size, []).append(shown)
     for size, texts in sorted(small.items()):
         place = place_of_pattern(subject, rf"font-size\s*:\s*{size:g}px") or place_of_text(subject, texts[0].text)
-        yield Found(f"text of {size:g} px is too small: {_quoted(texts[0].text)}", place, count=len(texts))
+        yield Found(f"text of {size:g} px is too small: {quoted(texts[0].text)}", place, count=len(texts))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -145,7 +140,7 @@ def _heading_order(subject: Subject) -> Iterator[Found]:
 
 
 def _words(element: Any) -> str:
-    return _quoted(element.text_content())
+    return quoted(element.text_content())
 
 
 def _table_roles(subject: Subject) -> Iterator[Found]:
@@ -239,7 +234,7 @@ def _link_purpose(subject: Subject) -> Iterator[Found]:
     for links in targets.values():
         if len(links) >= subject.limits["link_targets"]:
             _, second, *_ = links.values()
-            message = f"{len(links)} links read {_quoted(_name_of(second))}, and lead to different pages"
+            message = f"{len(links)} links read {quoted(_name_of(second))}, and lead to different pages"
             yield Found(message, place_of_element(subject, second), count=len(links))
 
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from newsletter.checks.finding import Check, Found, Severity
+from newsletter.checks.finding import Check, Found, Severity, quoted
 from newsletter.checks.subject import Subject, plain, width
 from newsletter.checks.words import SPONSOR_WORDS
 from newsletter.cleanhtml import prose_of
@@ -181,7 +181,7 @@ def _sponsor(subject: Subject) -> Iterator[Found]:
         if section.kind == SPONSOR:
             continue
         if _SPONSOR.search(section.name):
-            message = f"the section {section.name[:60]!r} seems to be paid for, and is not marked as such"
+            message = f"the section {quoted(section.name)} seems to be paid for, and is not marked as such"
             yield Found(
                 message, section.place, "write {kind=sponsor} behind its heading, or name it in [sections.kinds]"
             )
@@ -198,8 +198,7 @@ def _is_paid(url: str) -> bool:
 
 
 def _title(article: Article) -> str:
-    title = plain(article.headline)
-    return repr(title if len(title) <= 60 else f"{title[:59]}…")
+    return quoted(plain(article.headline))
 
 
 CHECKS = (

@@ -132,3 +132,9 @@ class Report:
             "checks": list(self.checks),
             "not_run": dict(self.not_run),
         }
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """Return text of an issue as a finding quotes it: one line, cut behind ``most`` characters, in quotation marks."""
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= most else f"{flat[:most].rstrip()}…")

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from newsletter.checks.finding import Check, Found, Need, Severity
+from newsletter.checks.finding import Check, Found, Need, Severity, quoted
 from newsletter.checks.subject import Picture, Subject
 from newsletter.checks.words import ALT_DEFAULTS
 
@@ -45,7 +45,7 @@ def _alt_default(subject: Subject) -> Iterator[Found]:
         stem = _file_of(picture.src).rpartition(".")[0]
         patterns = (_DEFAULT, _FILE_NAME, _CAMERA)
         if alt and (any(pattern.fullmatch(alt) for pattern in patterns) or (alt == stem and _BY_MACHINE.search(stem))):
-            yield Found(f"the image {_name(picture)} is described as {alt[:60]!r}", picture.place)
+            yield Found(f"the image {_name(picture)} is described as {quoted(alt)}", picture.place)
 
 
 def _alt_repeated(subject: Subject) -> Iterator[Found]:
@@ -56,10 +56,10 @@ def _alt_repeated(subject: Subject) -> Iterator[Found]:
             continue
         known = first.setdefault(alt, picture)
         if known.src != picture.src:
-            message = f"{picture.alt[:60]!r} describes the image in line {known.place.line} as well"
+            message = f"{quoted(picture.alt)} describes the image in line {known.place.line} as well"
             yield Found(message, picture.place)
         elif alt == picture.headline.casefold():
-            yield Found(f"{picture.alt[:60]!r} repeats the headline", picture.place, "say what the picture shows")
+            yield Found(f"{quoted(picture.alt)} repeats the headline", picture.place, "say what the picture shows")
 
 
 def _name(picture: Picture) -> str:

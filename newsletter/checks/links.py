@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from newsletter.checks.finding import Check, Found, Need, Severity
+from newsletter.checks.finding import Check, Found, Need, Severity, quoted
 from newsletter.checks.subject import Link, Subject
 from newsletter.checks.words import GENERIC_WORDS, SHORTENERS
 from newsletter.weburls import counts_readers, url_key
@@ -32,11 +32,6 @@ def _web_links(subject: Subject) -> Iterator[tuple[Link, str]]:
             yield link, link.target
 
 
-def _shown(text: str, most: int = 70) -> str:
-    flat = " ".join(text.split())
-    return repr(flat if len(flat) <= most else f"{flat[:most]}…")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # What cannot work
 # ---------------------------------------------------------------------------------------------------------------------
@@ -46,22 +41,22 @@ def _scheme(subject: Subject) -> Iterator[Found]:
     for link in subject.links:
         found = _SCHEME.match(link.target or "")
         if link.target is None:
-            yield Found(f"the link on {_shown(link.words)} has an address that mail cannot have", link.place)
+            yield Found(f"the link on {quoted(link.words)} has an address that mail cannot have", link.place)
         elif found and found[1].lower() not in _ALLOWED:
-            yield Found(f"the link {_shown(link.target)} begins with {found[1]}:", link.place)
+            yield Found(f"the link {quoted(link.target)} begins with {found[1]}:", link.place)
 
 
 def _empty(subject: Subject) -> Iterator[Found]:
     for link in subject.links:
         target = (link.target or "").strip()
         if link.target is not None and not target:
-            yield Found(f"the link on {_shown(link.words)} has no address", link.place)
+            yield Found(f"the link on {quoted(link.words)} has no address", link.place)
         elif target.startswith("#"):
-            yield Found(f"the link on {_shown(link.words)} leads to {_shown(target)}, a place in the page", link.place)
+            yield Found(f"the link on {quoted(link.words)} leads to {quoted(target)}, a place in the page", link.place)
         elif target and not link.words.strip() and not link.has_image:
-            yield Found(f"the link to {_shown(target)} has no words", link.place, "write what it leads to: [words](…)")
+            yield Found(f"the link to {quoted(target)} has no words", link.place, "write what it leads to: [words](…)")
         elif re.fullmatch(r"(?:https?|mailto):/*", target, re.IGNORECASE):
-            yield Found(f"the link {_shown(target)} names no site", link.place)
+            yield Found(f"the link {quoted(target)} names no site", link.place)
 
 
 def _relative(subject: Subject) -> Iterator[Found]:
@@ -72,7 +67,7 @@ def _relative(subject: Subject) -> Iterator[Found]:
         host = re.split(r"[/?#]", target)[0]
         is_host = _HOST.fullmatch(target) and host.rpartition(".")[2].lower() not in _FILE_ENDINGS
         fix = f"write https://{target}" if is_host else ""
-        yield Found(f"the link {_shown(target)} leads nowhere from a mail", link.place, fix)
+        yield Found(f"the link {quoted(target)} leads nowhere from a mail", link.place, fix)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -84,14 +79,14 @@ def _tracking(subject: Subject) -> Iterator[Found]:
     for link, target in _web_links(subject):
         if names := counts_readers(target):
             listed = ", ".join(dict.fromkeys(names))
-            yield Found(f"the link {_shown(target)} carries {listed}", link.place)
+            yield Found(f"the link {quoted(target)} carries {listed}", link.place)
 
 
 def _shortener(subject: Subject) -> Iterator[Found]:
     for link, target in _web_links(subject):
         host = _host_of(target)
         if host.removeprefix("www.") in SHORTENERS:
-            yield Found(f"the link {_shown(target)} hides where it leads behind {host}", link.place)
+            yield Found(f"the link {quoted(target)} hides where it leads behind {host}", link.place)
 
 
 def _duplicate(subject: Subject) -> Iterator[Found]:
@@ -102,8 +97,8 @@ def _duplicate(subject: Subject) -> Iterator[Found]:
         both_articles = known.article is not None and link.article is not None
         if known is link or both_articles or not _say_other_things(known, link):
             continue
-        where = f"line {known.place.line} has it with {_shown(known.words)}"
-        yield Found(f"{_shown(link.words)} leads to {_shown(target)}; {where}", link.place)
+        where = f"line {known.place.line} has it with {quoted(known.words)}"
+        yield Found(f"{quoted(link.words)} leads to {quoted(target)}; {where}", link.place)
 
 
 def _page_key(target: str) -> str:
@@ -133,19 +128,19 @@ def _generic(subject: Subject) -> Iterator[Found]:
     for link in subject.links:
         words = _NOT_WORDS.sub(" ", link.words).strip().casefold()
         if words in GENERIC_WORDS and link.target:
-            yield Found(f"the link to {_shown(link.target)} reads {_shown(link.words)}", link.place)
+            yield Found(f"the link to {quoted(link.target)} reads {quoted(link.words)}", link.place)
 
 
 def _misleading(subject: Subject) -> Iterator[Found]:
     for link, words, host in _other_sites(subject):
         if _AS_ADDRESS.match(words) or "/" in words:
-            yield Found(f"the link reads {_shown(words)} and leads to {host}", link.place)
+            yield Found(f"the link reads {quoted(words)} and leads to {host}", link.place)
 
 
 def _named_site(subject: Subject) -> Iterator[Found]:
     for link, words, host in _other_sites(subject):
         if not (_AS_ADDRESS.match(words) or "/" in words):
-            yield Found(f"the link reads {_shown(words)} and leads to {host}", link.place)
+            yield Found(f"the link reads {quoted(words)} and leads to {host}", link.place)
 
 
 def _other_sites(subject: Subject) -> Iterator[tuple[Link, str, str]]:
@@ -180,21 +175,21 @@ def _gone(subject: Subject) -> Iterator[Found]:
     for link, target in _web_links(subject):
         answer = (subject.answers or {}).get(target)
         if answer and answer.status in (404, 410):
-            yield Found(f"the link {_shown(target)} {answer.words}", link.place)
+            yield Found(f"the link {quoted(target)} {answer.words}", link.place)
 
 
 def _unreachable(subject: Subject) -> Iterator[Found]:
     for link, target in _web_links(subject):
         answer = (subject.answers or {}).get(target)
         if answer and answer.words and answer.status not in (404, 410):
-            yield Found(f"the link {_shown(target)} {answer.words}", link.place)
+            yield Found(f"the link {quoted(target)} {answer.words}", link.place)
 
 
 def _insecure(subject: Subject) -> Iterator[Found]:
     for link, target in _web_links(subject):
         answer = (subject.answers or {}).get(target)
         if answer and answer.https:
-            yield Found(f"the link {_shown(target)} works with https: as well", link.place, f"write https{target[4:]}")
+            yield Found(f"the link {quoted(target)} works with https: as well", link.place, f"write https{target[4:]}")
 
 
 _ONLINE = frozenset({Need.ISSUE, Need.ONLINE})

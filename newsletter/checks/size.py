@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.body_rules import HTML_MAX
-from newsletter.checks.finding import Check, Found, Need, Severity
+from newsletter.checks.finding import Check, Found, Need, Severity, quoted
 from newsletter.checks.subject import Subject, plain
 from newsletter.errors import Place
 from newsletter.message import LINK_FIELDS
@@ -175,7 +175,7 @@ def _first_place(subject: Subject) -> Place | None:
 
 
 def _headline(words: str) -> str:
-    return f"“{words}”" if len(words) <= 40 else f"“{words[:40]}…”"
+    return quoted(words, 40)
 
 
 def _kb(size: float) -> str:

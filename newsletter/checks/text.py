@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from newsletter.checks.dates import DATE_CHECKS
-from newsletter.checks.finding import Check, Found, Severity
+from newsletter.checks.finding import Check, Found, Severity, quoted
 from newsletter.checks.names import NAME_CHECKS
 from newsletter.checks.subject import Prose, Subject, width
 from newsletter.checks.words import FOREIGN_FIELDS, FUNCTION_WORDS, PLACEHOLDER_HINTS, PLACEHOLDERS, SCAFFOLD
@@ -135,19 +135,19 @@ def _placeholder(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
         for pattern in (_PLACEHOLDER, _LOREM) if any(hint in prose.text for hint in PLACEHOLDER_HINTS) else ():
             if found := pattern.search(prose.text):
-                yield Found(f"{found[0][:60]!r} stands in {_part(prose)}", subject.place_of(found[0], prose.place))
+                yield Found(f"{quoted(found[0])} stands in {_part(prose)}", subject.place_of(found[0], prose.place))
 
 
 def _scaffold(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
         if found := next((words for words in SCAFFOLD if words in prose.text), ""):
-            yield Found(f"{found[:60]!r} stands in {_part(prose)}", subject.place_of(found, prose.place))
+            yield Found(f"{quoted(found)} stands in {_part(prose)}", subject.place_of(found, prose.place))
 
 
 def _unresolved(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
         for found in _FOREIGN.finditer(prose.text) if _BRACKET.search(prose.text) else ():
-            message = f"{found[0][:60]!r} would be printed as it stands"
+            message = f"{quoted(found[0])} would be printed as it stands"
             yield Found(message, subject.place_of(found[0], prose.place))
 
 
@@ -192,7 +192,7 @@ def _capitals(subject: Subject) -> Iterator[Found]:
             for found in _CAPITALS.finditer(prose.text):
                 if sum(character.isalpha() for character in found[0]) >= 14:
                     place = subject.place_of(found[0].split("\n")[0], prose.place)
-                    yield Found(f"{found[0][:50]!r} is all in capitals", place)
+                    yield Found(f"{quoted(found[0])} is all in capitals", place)
 
 
 def _emoji(subject: Subject) -> Iterator[Found]:

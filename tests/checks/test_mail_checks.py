@@ -93,7 +93,7 @@ def test_where_a_few_articles_are_not_enough_sections_are_named(tmp_path):
     assert re.match(
         r"the HTML is 1\d\d\.\d KB, and Gmail cuts it off after 102\.0 KB: [\d.]+ KB too much", finding.message
     )
-    assert re.search(r"line \d+, “Part \d”: \d+\.\d KB; line \d+, “Part \d”", finding.fix)
+    assert re.search(r"line \d+, 'Part \d': \d+\.\d KB; line \d+, 'Part \d'", finding.fix)
     lines = (tmp_path / "issues" / "2026-11-25.md").read_text().split("\n")
     assert lines[finding.place.line - 1].startswith("## Part ")
 
@@ -208,7 +208,7 @@ def test_the_colour_that_is_proposed_would_do(colour):
 def test_one_colour_is_told_once_with_what_would_do_everywhere():
     body = '<p style="color:#999">x</p><h1 style="color:#999">y</h1><p style="color:#999;background:#eee">z</p>'
     (finding,) = found(page(body)(), "accessibility.contrast-light")
-    assert finding.message == "#999999 on #eeeeee has a contrast of 2.5:1 in light mode: “z”"
+    assert finding.message == "#999999 on #eeeeee has a contrast of 2.5:1 in light mode: 'z'"
     assert finding.count == 3
     assert contrast(parse_colour(finding.fix.split()[0]), parse_colour("#eee")) >= 4.5
 

@@ -417,12 +417,12 @@ def test_every_single_bit_and_every_other_purpose_counts():
     assert [purpose for purpose in Purpose if read_token(SAMPLE_KEYS, genuine, purpose)] == [Purpose.UNSUBSCRIBE]
 
 
-def test_thousands_of_forged_tokens_are_no_link_over_http_and_touch_no_row(front):
+def test_hundreds_of_forged_tokens_are_no_link_over_http_and_touch_no_row(front):
     for n in range(20):
         front.box.join(f"r{n}@example.org")
     before = front.content()
     pages = ("unsubscribe", "confirm", "preferences", "change", "rejoin")
-    for number, text in enumerate(forgeries(2000, seed=7)):
+    for number, text in enumerate(forgeries(600, seed=7)):
         path = f"/{pages[number % 5]}/{text}"
         form = {"List-Unsubscribe": "One-Click"} if number % 5 == 0 else {"do": "save", "name": "Mallory"}
         assert front.post(path, form).status_code == 404

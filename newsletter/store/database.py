@@ -16,6 +16,7 @@ bound parameters. A line ``-- dialect: postgresql`` marks a text that stands for
 """
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -122,7 +123,15 @@ def storable(text: str) -> str:
 
 
 def load_queries(folder: Path = _SQL_FOLDER, dialect: str = SQLITE) -> dict[str, str]:
-    """Read every query of the ``.sql`` files in ``folder``, moves expanded; raise ValueError for a name given twice."""
+    """Read every query of the ``.sql`` files in ``folder``, moves expanded; raise ValueError for a name given twice.
+
+    A folder is read once in a process, which opens a store for each thing that it does.
+    """
+    return dict(_read_queries(folder, dialect))
+
+
+@functools.cache
+def _read_queries(folder: Path, dialect: str) -> Mapping[str, str]:
     queries: dict[str, str] = {}
     for path in sorted(folder.glob("*.sql")):
         for name, sql in parse_queries(path.read_text(encoding="utf-8"), dialect):

@@ -47,7 +47,7 @@ PARTS = (
     "bounces",
 )
 FAY = NewSubscriber(address="fay@f.example")
-PAT = NewSubscriber(address="pat@p.example")
+PAT = NewSubscriber(address="pat@p.example", evidence=Evidence(Way.FORM))
 FILE = IssueFile(name="a.md", mtime_ns=1, size=1, send_at=None, verdict="")
 REASON = Evidence(Way.FORM, reason="x")
 APPROVAL = StoredApproval(issue="i", source_digest="d", text="t", by="b", at=NOW)
@@ -129,6 +129,8 @@ WRITES: dict[str, Callable] = {
     "buckets.save_buckets": lambda s, w: s.buckets.save_buckets({"relay": NOW}),
     "buckets.forget_full_buckets": lambda s, w: s.buckets.forget_full_buckets(NOW),
     "choices.add_reason": lambda s, w: s.choices.add_reason(1, w.left, REASON),
+    "choices.renew_request": lambda s, w: s.choices.renew_request(1, w.asking, later(days=1)),
+    "choices.forget_requests": lambda s, w: s.choices.forget_requests(later(days=1), later(days=31)),
     "choices.change_address": lambda s, w: s.choices.change_address(1, "new@n.example", NOW, BY_OPERATOR),
     "outbox.ask_mail": lambda s, w: s.outbox.ask_mail("confirm", "gus@g.example", {}, NOW, wait=NOW - NOW),
     "outbox.take_mails": lambda s, w: s.outbox.take_mails(NOW, limit=5, lease=NOW - NOW),

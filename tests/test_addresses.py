@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.addresses import (
@@ -44,6 +44,7 @@ def test_a_good_address_is_normalised(text, address):
     assert parse_address(address) == address
 
 
+@settings(max_examples=40)
 @given(
     st.one_of(st.from_regex(_PLAIN, fullmatch=True), st.from_regex(r"[a-z+._-]{1,9}@[a-z0-9.-]{1,20}", fullmatch=True))
 )

@@ -28,6 +28,8 @@ FIGURES = {
     "checks": {"checks.cold", "checks.warm", "checks.compile"},
     "growth": {"growth.N.rate", "growth.N.plan", "growth.N.memory", "growth.N.memory.together", "growth.N.ledger"},
 }
+SLOW = {"startup", "memory", "growth", "preview", "checks", "web"}
+"""Benches that start command after command: they run with the long proofs."""
 UNCOMMITTED: set[str] = set()
 """Whose results are not measured in earnest yet."""
 PARTS = {"sending.ratio.smtp-source", "sending.ratio.nodemailer", "sending.ratio.postgresql", "sending.ratio.dkim"}
@@ -54,7 +56,9 @@ def plain_name(figure: dict[str, Any]) -> str:
     return re.sub(r"^(growth|import)\.\d+", r"\1.N", figure["name"])
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.proof) if name in SLOW else name for name in FIGURES]
+)
 def test_each_bench_gives_its_figures(name: str) -> None:
     result = run_bench("--only", name)
     figures = {plain_name(figure): figure for figure in result["figures"]}

@@ -78,7 +78,7 @@ def says_it_is_due(path: Path, project: Project, now: dt.datetime) -> bool:
     return head.send_at is not None and due(head.send_at, head.not_after, now) is Verdict.DUE
 
 
-@settings(max_examples=250)
+@settings(max_examples=80)
 @given(
     files=st.lists(issues(), min_size=1, max_size=3),
     zone=st.sampled_from(ZONES),

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 from newsletter.checks.dates import DATE_CHECKS
 from newsletter.checks.finding import Check, Found, Severity, quoted
@@ -41,8 +42,6 @@ _URL = re.compile(r"(?:https?://|www\.)\S+")
 _LONG = re.compile(r"[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]+")
 _BREAKS = re.compile(r"[-/\\?&=_.,:;|·–—]+")
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_NARROW = re.compile(rf"(?<=[{_HAN}])[,;:!?](?=[{_HAN}]|$)|(?<=[{_HAN}])\.$|\((?=[{_HAN}])(?=[^()\n]*[{_HAN}]\))")
-"""Match punctuation of Latin text amid Chinese or Japanese."""
 _WIDE = re.compile("(?<=[A-Za-z])[，。；：！？](?= ?[A-Za-z])")
 _WORD = re.compile(r"[^\W\d_]+")
 _SCRIPTS = (
@@ -208,10 +207,16 @@ def _emoji(subject: Subject) -> Iterator[Found]:
         yield Found(f"the issue has {total} emoji; {most:g} may stand", subject.place_of_key("subject"))
 
 
+@cache
+def _narrow_signs() -> re.Pattern[str]:
+    """Return what matches punctuation of Latin text amid Chinese or Japanese; slow to make, and few issues need it."""
+    return re.compile(rf"(?<=[{_HAN}])[,;:!?](?=[{_HAN}]|$)|(?<=[{_HAN}])\.$|\((?=[{_HAN}])(?=[^()\n]*[{_HAN}]\))")
+
+
 def _punctuation_width(subject: Subject) -> Iterator[Found]:
     for prose in subject.prose:
         share = _han_share(prose.text)
-        pattern, where = (_NARROW, "Chinese or Japanese") if share > 0.3 else (_WIDE, "Latin")
+        pattern, where = (_narrow_signs(), "Chinese or Japanese") if share > 0.3 else (_WIDE, "Latin")
         if pattern is _WIDE and share:
             continue  # English words amid Chinese have wide signs around them
         signs = [found for line in prose.text.split("\n") for found in _in_context(pattern, line)]

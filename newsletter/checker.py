@@ -107,9 +107,7 @@ def check_compiled(
 ) -> Checked:
     """Check an issue that was compiled already; ``past`` is what other issues had, read from them where it is None."""
     message = sample_message(project, loaded.issue, compiled.edition)
-    subject = subject_of(project, loaded, compiled, message, today=today)
-    if past is not None:
-        subject = replace(subject, past=[article for article in past if article.slug < loaded.issue.slug])
+    subject = subject_of(project, loaded, compiled, message, today=today, past=past)
     if ask:
         targets = (link.target or "" for link in subject.links)
         subject = replace(subject, answers=ask([url for url in dict.fromkeys(targets) if url.startswith("http")]))
@@ -119,11 +117,19 @@ def check_compiled(
 
 
 def subject_of(
-    project: Project, loaded: LoadedIssue, compiled: Compiled, message: Message, *, today: dt.date
+    project: Project,
+    loaded: LoadedIssue,
+    compiled: Compiled,
+    message: Message,
+    *,
+    today: dt.date,
+    past: Sequence[PastArticle] | None = None,
 ) -> Subject:
-    """Gather what the checks look at."""
+    """Gather what the checks look at; ``past`` is what other issues had, read from them where it is None."""
     reading = read_message(message.content)
     slug = loaded.issue.slug
+    if past is None:
+        past = past_articles(project, without=slug)
     return Subject(
         config=project.config,
         today=today,
@@ -141,7 +147,7 @@ def subject_of(
             )
             for image in compiled.images
         },
-        past=tuple(article for article in past_articles(project, without=slug) if article.slug < slug),
+        past=tuple(article for article in past if article.slug < slug),
     )
 
 

@@ -113,13 +113,17 @@ def _version_then(revision: Revision, origin: Path) -> Version:
 def _former(project: Project, loaded: LoadedIssue, text: str, renderer: Renderer) -> Version:
     """Compile another text of an issue with what there is now; templates, images and settings say nothing of then."""
     try:
-        issue = parse_issue(
-            text, slug=loaded.issue.slug, file=loaded.issue.file, sections=project.config.sections, zone=project.zone
-        )
-        version = _version(project, replace(loaded, issue=issue, text=text), renderer)
-        return replace(version, sources={})
+        return replace(_version(project, _with_text(project, loaded, text), renderer), sources={})
     except NewsletterError as error:
         return Version(text=text, file=loaded.issue.file, broken=_first_line(error))
+
+
+def _with_text(project: Project, loaded: LoadedIssue, text: str) -> LoadedIssue:
+    """Return an issue with another text in place of its own, and with what there is now beside it."""
+    issue = parse_issue(
+        text, slug=loaded.issue.slug, file=loaded.issue.file, sections=project.config.sections, zone=project.zone
+    )
+    return replace(loaded, issue=issue, text=text)
 
 
 def _first_line(error: NewsletterError) -> str:
@@ -129,13 +133,6 @@ def _first_line(error: NewsletterError) -> str:
 def _is_digest_of(project: Project, loaded: LoadedIssue, approval: StoredApproval) -> bool:
     """Tell whether the approved text, with what there is now beside it, is still what was approved."""
     try:
-        issue = parse_issue(
-            approval.text,
-            slug=loaded.issue.slug,
-            file=loaded.issue.file,
-            sections=project.config.sections,
-            zone=project.zone,
-        )
-        return source_digest(project, replace(loaded, issue=issue, text=approval.text)) == approval.source_digest
+        return source_digest(project, _with_text(project, loaded, approval.text)) == approval.source_digest
     except NewsletterError:
         return False

@@ -6,20 +6,16 @@ no store and no secret, and is told nothing but the bytes.
 """
 
 import contextlib
-import os
 import queue
-import select
 import signal
-import struct
-import subprocess
 import sys
-import time
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import msgspec
 
+from newsletter.childprocess import AskedChild, read_frame, write_frame
 from newsletter.errors import FeedError
 from newsletter.feed import ParsedFeed
 
@@ -29,7 +25,6 @@ MEMORY_MAX = 200 * 1024 * 1024
 """Bytes that a child may have of its own."""
 _WALL_MAX_S = 60.0
 """Seconds that one feed may take on a machine that has other things to do."""
-_LENGTH = struct.Struct(">I")
 
 
 class _Request(msgspec.Struct, array_like=True, frozen=True):
@@ -94,83 +89,50 @@ class _ChildEndedError(Exception):
 
 class _Child:
     def __init__(self, cpu_s: float) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own words)
-            [sys.executable, "-I", "-c", _PROGRAM, str(cpu_s), *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the parent, which ends its children
-        )
+        self._child = AskedChild("newsletter.feedchild", str(cpu_s))
 
     def parse(self, request: _Request) -> ParsedFeed:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        body = msgspec.msgpack.encode(request)
         try:
-            self._process.stdin.write(_LENGTH.pack(len(body)) + body)
-            self._process.stdin.flush()
-            deadline = time.monotonic() + _WALL_MAX_S
-            size = _LENGTH.unpack(self._receive(_LENGTH.size, deadline))[0]
-            reply = msgspec.msgpack.decode(self._receive(size, deadline), type=_Reply)
+            answer = self._child.ask(msgspec.msgpack.encode(request), _WALL_MAX_S)
+        except TimeoutError:
+            raise _ChildEndedError("it took too long") from None
         except OSError:
             raise _ChildEndedError(self._why()) from None
+        reply = msgspec.msgpack.decode(answer, type=_Reply)
         if reply.feed is None:
             raise FeedError(reply.error)
         return reply.feed
 
-    def _receive(self, size: int, deadline: float) -> bytes:
-        assert self._process.stdout is not None
-        found = bytearray()
-        while len(found) < size:
-            left = deadline - time.monotonic()
-            ready, _, _ = select.select([self._process.stdout], [], [], max(left, 0))
-            if not ready:
-                raise _ChildEndedError("it took too long")
-            piece = os.read(self._process.stdout.fileno(), size - len(found))
-            if not piece:
-                raise _ChildEndedError(self._why())
-            found += piece
-        return bytes(found)
-
     def _why(self) -> str:
-        code = self._process.wait(timeout=5)
-        return "it costs too much time" if code == -signal.SIGPROF else "it costs too much, or breaks the reader"
+        is_slow = self._child.ending() == -signal.SIGPROF
+        return "it costs too much time" if is_slow else "it costs too much, or breaks the reader"
 
     def peak_kb(self) -> int:
         """Return the most memory that the child has had, 0 where the system does not tell."""
         try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii", errors="replace")
+            status = Path(f"/proc/{self._child.pid}/status").read_text(encoding="ascii", errors="replace")
         except OSError:
             return 0
         return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
     def close(self) -> None:
         """End the child; closing twice does nothing."""
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self._process.wait()
+        self._child.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # In the child
 # ---------------------------------------------------------------------------------------------------------------------
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from newsletter.feedchild import serve; serve(float(sys.argv[1]))"
 
-
-def serve(cpu_s: float) -> None:
+def serve(cpu_s: str) -> None:
     """Answer one request after the other until standard input ends; what runs in a child."""
     _limit_memory()
-    source, target = sys.stdin.buffer, sys.stdout.buffer
-    while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
-        body = source.read(_LENGTH.unpack(head)[0])
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process, native code or not
+    while (body := read_frame(sys.stdin.buffer)) is not None:
+        signal.setitimer(signal.ITIMER_PROF, float(cpu_s))  # its signal ends the process, native code or not
         reply = _answer(body)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _send(target, msgspec.msgpack.encode(reply))
+        write_frame(sys.stdout.buffer, msgspec.msgpack.encode(reply))
 
 
 def _answer(body: bytes) -> _Reply:
@@ -185,11 +147,6 @@ def _answer(body: bytes) -> _Reply:
         return _Reply(None, "cannot be read: it costs too much memory")
     except Exception as error:  # a reader of foreign bytes may fail in any way; that is news of the feed
         return _Reply(None, f"cannot be read: {type(error).__name__}")
-
-
-def _send(target: BinaryIO, body: bytes) -> None:
-    target.write(_LENGTH.pack(len(body)) + body)
-    target.flush()
 
 
 def _limit_memory() -> None:

@@ -12,13 +12,12 @@ signature is the same. Not here: what is signed (``dkim``), and reading key file
 import contextlib
 import os
 import queue
-import select
-import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
+
+from newsletter.childprocess import AskedChild, read_frame, write_frame
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -28,8 +27,6 @@ ALONE = 100
 _PROCESSES_MAX = 8
 _WAIT_S = 10.0
 """Seconds that a child may take for one signature on a machine that has other things to do."""
-_LENGTH = struct.Struct(">I")
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from newsletter.signing import serve; serve()"
 
 Sign = Callable[[bytes], bytes]
 
@@ -56,7 +53,7 @@ class SigningProcesses:
         self._alone = alone
         self._lock = threading.Lock()
         self._made = 0
-        self._idle: queue.SimpleQueue[_Child | None] | None = None
+        self._idle: queue.SimpleQueue[AskedChild | None] | None = None
 
     def sign(self, content: bytes) -> bytes:
         """Return the signature of ``content``."""
@@ -65,13 +62,17 @@ class SigningProcesses:
             return self._sign(content)
         child = idle.get()
         try:
-            if child is not None:
-                return child.sign(content)
+            return self._sign_by(child, content)
         except OSError:
+            assert child is not None
+            child.close()
             child = None  # from now on its turn is taken here
         finally:
             idle.put(child)
         return self._sign(content)
+
+    def _sign_by(self, child: AskedChild | None, content: bytes) -> bytes:
+        return self._sign(content) if child is None else child.ask(content, _WAIT_S)
 
     def close(self) -> None:
         """End the processes; whoever signs afterwards begins alone again. Nobody may be signing."""
@@ -81,14 +82,14 @@ class SigningProcesses:
             if child := idle.get():
                 child.close()
 
-    def _start(self) -> "queue.SimpleQueue[_Child | None] | None":
+    def _start(self) -> "queue.SimpleQueue[AskedChild | None] | None":
         """Return the children, started where it is time to; None where this process signs."""
         with self._lock:
             self._made += 1
             if self._idle is None and self._made > self._alone and self._processes > 1:
                 self._idle = queue.SimpleQueue()
                 for _ in range(self._processes):
-                    self._idle.put(_Child(self._pem))
+                    self._idle.put(_child(self._pem))
             return self._idle
 
 
@@ -97,50 +98,11 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Child:
-    def __init__(self, pem: bytes) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own words)
-            [sys.executable, "-I", "-c", _PROGRAM, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C is for the parent, which finishes the message in hand
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
-        self._ready = select.poll()
-        self._ready.register(self._stdout, select.POLLIN)
-        with contextlib.suppress(OSError):  # the first signature will tell
-            os.write(self._stdin, _LENGTH.pack(len(pem)) + pem)
-
-    def sign(self, content: bytes) -> bytes:
-        """Return the signature of ``content``; raise OSError, and end the process, where none comes."""
-        try:
-            os.write(self._stdin, _LENGTH.pack(len(content)) + content)
-            return self._receive(_LENGTH.unpack(self._receive(_LENGTH.size))[0])
-        except OSError:
-            self._process.kill()
-            self.close()
-            raise
-
-    def _receive(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            if not self._ready.poll(_WAIT_S * 1000):
-                raise TimeoutError
-            piece = os.read(self._stdout, size - len(found))
-            if not piece:
-                raise ConnectionResetError
-            found += piece
-        return found
-
-    def close(self) -> None:
-        """End the process."""
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+def _child(pem: bytes) -> AskedChild:
+    child = AskedChild("newsletter.signing")
+    with contextlib.suppress(OSError):  # the first signature will tell
+        child.tell(pem)
+    return child
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -153,17 +115,8 @@ def serve() -> None:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    key = load_pem_private_key(_read(stdin), password=None)
+    key = load_pem_private_key(read_frame(sys.stdin.buffer) or b"", password=None)
     assert isinstance(key, RSAPrivateKey)
     sign = rsa_sha256(key)
-    while content := _read(stdin):
-        signature = sign(content)
-        stdout.write(_LENGTH.pack(len(signature)) + signature)
-        stdout.flush()
-
-
-def _read(stream: BinaryIO) -> bytes:
-    """Return what comes next, ``b""`` at the end."""
-    head = stream.read(_LENGTH.size)
-    return stream.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
+    while (content := read_frame(sys.stdin.buffer)) is not None:
+        write_frame(sys.stdout.buffer, sign(content))

@@ -162,7 +162,6 @@ def test_nothing_in_a_mail_runs_or_reaches_the_page(scene, chromium):
         "script.textContent = 'parent.ran = 1'; node.append(script); node.ownerDocument.body.append(node) }",
         payload,
     )
-    page.wait_for_timeout(200)
     assert page.evaluate("window.ran") is None
     alone = page.context.new_page()
     alone.goto(url.split("/", 3)[0] + "//" + url.split("/")[2] + frame.get_attribute("src"))

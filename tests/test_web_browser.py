@@ -16,7 +16,7 @@ from webfront import path_of, served, wait_for
 from newsletter.store import open_store
 from newsletter.tokens import Purpose, Token, expiry_hour, parse_keys, sign
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
 pytestmark = pytest.mark.xdist_group("chromium")
 TOPICS = '{retail = "Shops", beauty = "Beauty"}'
@@ -48,6 +48,15 @@ def page(request, chromium):
     context.close()
 
 
+def expect_heading(page, words: str) -> None:
+    """Wait for the page that a click leads to: Playwright's click returns before the server has answered."""
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text(words, timeout=20_000)
+
+
+def expect_words(page, words: str) -> None:
+    playwright.expect(page.get_by_text(words)).to_be_visible(timeout=20_000)
+
+
 def letter_to(relay, address: str, after: int = 0) -> str:
     """Wait for a letter, and return the path of its link."""
 
@@ -74,39 +83,43 @@ def test_a_reader_subscribes_confirms_chooses_and_leaves(scene, page, request):
     page.get_by_label("Your name (if you like)").fill("Ann")
     page.get_by_label("Beauty").check()
     page.get_by_role("button", name="Subscribe").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Please look into your mailbox"
+    expect_heading(page, "Please look into your mailbox")
     link = letter_to(relay, address)
 
     page.goto(server.url + link)
     assert state(room, address) == "pending", "opening the page confirms nothing"
     page.get_by_role("button", name="Yes, subscribe me").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "You are subscribed"
+    expect_heading(page, "You are subscribed")
     assert state(room, address) == "active"
 
     page.get_by_role("link", name="Choose language and topics").click()
+    expect_heading(page, "Your preferences")
     assert page.get_by_label("Your name (if you like)").input_value() == "Ann"
     assert page.get_by_label("Beauty").is_checked()
     page.get_by_label("Language of your issues").select_option("fr")
     page.get_by_label("Shops").check()
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_text("Enregistré.").is_visible()
+    expect_words(page, "Enregistré.")
     page.get_by_label("Pour combien de temps ?").select_option("8")
     page.get_by_role("button", name="Faire une pause").click()
+    playwright.expect(page.get_by_role("button", name="Reprendre maintenant")).to_be_visible(timeout=20_000)
     page.get_by_role("button", name="Reprendre maintenant").click()
-    assert page.get_by_text("Votre pause est terminée.").is_visible()
+    expect_words(page, "Votre pause est terminée.")
 
     page.get_by_role("link", name="Se désabonner").click()
+    playwright.expect(page.get_by_role("button", name="Se désabonner", exact=True)).to_be_visible(timeout=20_000)
     assert state(room, address) == "active", "nor does opening this one"
     page.get_by_role("button", name="Se désabonner", exact=True).click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Vous êtes désabonné"
+    expect_heading(page, "Vous êtes désabonné")
     assert state(room, address) == "unsubscribed"
     leaving = path_of(page.url)
     page.get_by_label("Trop de messages").check()
     page.get_by_role("button", name="Envoyer").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Merci"
+    expect_heading(page, "Merci")
 
     page.goto(server.url + leaving)
     page.get_by_role("button", name="Me réabonner").click()
+    expect_heading(page, "Vous êtes abonné")
     assert state(room, address) == "active"
     status, text = server.ask("POST", leaving, {"List-Unsubscribe": "One-Click"})
     assert (status, text) == (200, "You are unsubscribed.\n")
@@ -121,13 +134,15 @@ def test_a_reader_moves_to_another_address(scene, page):
     page.goto(f"{server.url}/preferences")
     page.get_by_label("Your email address").fill(old)
     page.get_by_role("button", name="Send me my link").click()
+    expect_heading(page, "Please look into your mailbox")
     page.goto(server.url + letter_to(relay, old))
     page.get_by_label("Your new address").fill(new)
     page.get_by_role("button", name="Change my address").click()
+    expect_heading(page, "Please look into your mailbox")
     link = letter_to(relay, new)
     page.goto(server.url + link)
     page.get_by_role("button", name="Yes, use this address").click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Your address is changed"
+    expect_heading(page, "Your address is changed")
     assert (state(room, old), state(room, new)) == ("", "active")
 
 
@@ -175,10 +190,11 @@ def test_axe_finds_nothing_and_nothing_overflows(scene, chromium, scheme, width)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (name, "overflows")
     page.goto(server.url + "/subscribe")
     page.locator("button").click()
-    assert page.locator("[aria-invalid]").count() == 1
+    playwright.expect(page.locator("[aria-invalid]")).to_have_count(1, timeout=20_000)
     assert not Axe().run(page).response["violations"]
     page.goto(server.url + paths["unsubscribe"])
     page.locator("button[value=leave]").click()
+    expect_heading(page, "Vous êtes désabonné")
     assert not Axe().run(page).response["violations"], "the page after leaving"
     assert failed == []
     context.close()

@@ -1,7 +1,7 @@
 """Start processes of our own, which must find this package wherever it lies, and ask them one thing after the other.
 
 What is asked, and what a child may cost, stands in the modules that start one: ``freezer``, the keeper of the archive,
-the preview, ``feedchild`` and ``signing``.
+the preview and ``feedchild``.
 """
 
 import contextlib

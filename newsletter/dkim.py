@@ -36,17 +36,13 @@ _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """Hold one private key as what it can do; ``public`` is the Base64 text that its DNS record has in ``p=``.
-
-    ``close`` ends what ``sign`` may have started.
-    """
+    """Hold one private key as what it can do; ``public`` is the Base64 text that its DNS record has in ``p=``."""
 
     selector: str
     algorithm: Literal["rsa-sha256", "ed25519-sha256"]
     bits: int
     public: str
     sign: Callable[[bytes], bytes] = field(repr=False)
-    close: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +59,6 @@ class Signer:
         Raises InputError as ``prepare`` does.
         """
         return self.prepare((message,), at).sign((message,))
-
-    def close(self) -> None:
-        """End what signing may have started; who signs afterwards starts it again."""
-        for key in self.keys:
-            key.close()
 
     def at(self, instant: dt.datetime) -> Callable[[Sequence[bytes]], Callable[[Sequence[bytes]], bytes]]:
         """Return ``prepare`` for one aware instant, as a function from pieces to ``PreparedSignature.sign``.

@@ -6,14 +6,16 @@ Keys are never printed. Not here: how a message is signed (``dkim``), and whethe
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newsletter.config import DkimSection
 from newsletter.dkim import Signer, SigningKey
 from newsletter.errors import ConfigError
-from newsletter.signing import SigningProcesses, rsa_sha256
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 RSA_BITS_MIN, RSA_BITS_ADVISED, RSA_BITS_MAX = 1024, 2048, 4096
 """Sizes of an RSA key that receivers verify, and the least that signers should have (RFC 8301 section 3.2)."""
@@ -22,18 +24,12 @@ _READABLE_BY_OTHERS = 0o004
 
 
 def load_signer(
-    section: DkimSection,
-    root: Path,
-    *,
-    from_domain: str,
-    announce: Callable[[str], None] | None = None,
-    in_processes: bool = False,
+    section: DkimSection, root: Path, *, from_domain: str, announce: Callable[[str], None] | None = None
 ) -> Signer | None:
     """Return what signs with the keys of ``section``, None where it names no key.
 
     Paths are relative to ``root``; without ``domain`` messages are signed for ``from_domain``, that of From.
-    ``announce`` is told of a key that is weaker than advised or that everybody can read. ``in_processes`` is for whole
-    sends (``signing``): whoever asks for it must close the signer. Raises ConfigError for a
+    ``announce`` is told of a key that is weaker than advised or that everybody can read. Raises ConfigError for a
     key file that is missing, cannot be read or holds no key to sign with, and for a ``domain`` without keys.
     """
     if not section.keys:
@@ -41,11 +37,11 @@ def load_signer(
             raise ConfigError('[dkim] domain is set, but no key; write [dkim.keys] and below it s2026 = "dkim.pem"')
         return None
     lifetime = timedelta(days=section.valid_days) if section.valid_days else None
-    keys = (_load_key(selector, root / file, announce, in_processes) for selector, file in section.keys.items())
+    keys = (_load_key(selector, root / file, announce) for selector, file in section.keys.items())
     return Signer(section.domain.lower() or from_domain, tuple(keys), lifetime)
 
 
-def _load_key(selector: str, path: Path, announce: Callable[[str], None] | None, in_processes: bool) -> SigningKey:
+def _load_key(selector: str, path: Path, announce: Callable[[str], None] | None) -> SigningKey:
     name = f"[dkim] keys: {selector}: {path}"
     try:
         pem, mode = path.read_bytes(), path.stat().st_mode
@@ -60,13 +56,7 @@ def _load_key(selector: str, path: Path, announce: Callable[[str], None] | None,
         announce(f"{name}: an RSA key of {key.bits} bits is weak; make one of {RSA_BITS_ADVISED} (RFC 8301)")
     if announce and mode & _READABLE_BY_OTHERS:
         announce(f"{name}: every user of this machine can read the key; run 'chmod 600' on it")
-    return signing_in_processes(key, pem) if in_processes and key.algorithm == "rsa-sha256" else key
-
-
-def signing_in_processes(key: SigningKey, pem: bytes) -> SigningKey:
-    """Return the RSA key of ``pem`` so that it signs in child processes, until it is closed."""
-    processes = SigningProcesses(pem, key.sign)
-    return replace(key, sign=processes.sign, close=processes.close)
+    return key
 
 
 def parse_key(pem: bytes, selector: str, name: str) -> SigningKey:
@@ -104,7 +94,7 @@ def parse_key(pem: bytes, selector: str, name: str) -> SigningKey:
             "make one with 'openssl genrsa -out dkim.pem 2048'"
         )
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return SigningKey(selector, "rsa-sha256", key.key_size, _text(public), rsa_sha256(key))
+    return SigningKey(selector, "rsa-sha256", key.key_size, _text(public), _rsa_sha256(key))
 
 
 def _text(public: bytes) -> str:
@@ -113,3 +103,12 @@ def _text(public: bytes) -> str:
 
 def _ed25519_over_hash(sign: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     return lambda content: sign(hashlib.sha256(content).digest())
+
+
+def _rsa_sha256(key: "RSAPrivateKey") -> Callable[[bytes], bytes]:
+    """Return what signs by RSASSA-PKCS1-v1_5 (RFC 6376 section 3.3.2); threads may sign at the same time."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    padding, algorithm = PKCS1v15(), SHA256()
+    return lambda content: key.sign(content, padding, algorithm)

@@ -275,11 +275,6 @@ class Run:
         if all(line.is_closed for line in self.lines):
             self.end(Ending.UNAVAILABLE, reason)
 
-    def rest(self) -> None:
-        """End what signs messages; no thread carries any more."""
-        if self.setup.dkim:
-            self.setup.dkim.close()
-
     def close(self) -> SendReport:
         """Finish the send where no open row is left, and account for it."""
         sends, now = self.store.sends, self.setup.clock()

@@ -65,11 +65,8 @@ def run_send(
     run = Run(store, send_id, setup, stop=stop or threading.Event(), progress=progress)
     with store.run_lock(run.owner):
         run.begin()
-        try:
-            if run.send.state in RUNNING:
-                _carry(run)
-        finally:
-            run.rest()
+        if run.send.state in RUNNING:
+            _carry(run)
         return run.close()
 
 

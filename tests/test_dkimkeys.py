@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import threading
+import time
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -88,6 +90,29 @@ def pem_of(private, password: bytes = b"") -> bytes:
 
     lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+
+
+def test_other_threads_run_while_an_rsa_signature_is_made():
+    """Else the connections of a send would wait for each other's signatures, however many processors there are."""
+    sign = parse_key(RSA_PEM, "s2026", "dkim.pem").sign
+    signing, done = threading.Event(), threading.Event()
+    seen = 0
+
+    def watch():
+        nonlocal seen
+        while not done.is_set():
+            time.sleep(0.00005)
+            seen += signing.is_set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(200):
+        signing.set()
+        sign(b"x" * 600)
+        signing.clear()
+    done.set()
+    watcher.join()
+    assert seen > 40, "held while it signs, the lock is seen released some six times in two hundred"
 
 
 @pytest.mark.parametrize("pem", [RSA_PEM, ED25519_PEM])

@@ -66,7 +66,7 @@ def sender_setup(project: "Project", keys: "Keys", announce: "Callable[[str], No
         connect=connector(project),
         transports=tuple(transports),
         rates={domain: rate for domain, rate in rates.items() if rate},
-        dkim=dkim_signer(project, announce, in_processes=True),
+        dkim=dkim_signer(project, announce),
         guard=host_guard(project),
         clock=utc_now,
         doubt=send.doubt,
@@ -82,18 +82,15 @@ def host_guard(project: "Project") -> "HostGuard":
     return HostGuard(root=project.root, host_id=find_host_id(), is_shared=is_shared)
 
 
-def dkim_signer(
-    project: "Project", announce: "Callable[[str], None] | None" = None, *, in_processes: bool = False
-) -> "Signer | None":
-    """Return what signs with the keys of ``[dkim]``, None without any; see ``dkimkeys.load_signer``."""
+def dkim_signer(project: "Project", announce: "Callable[[str], None] | None" = None) -> "Signer | None":
+    """Return what signs with the keys of ``[dkim]``, None without any; ``announce`` is told of weak ones."""
     if not (project.config.dkim.keys or project.config.dkim.domain):
         return None
     from newsletter.dkimkeys import load_signer
     from newsletter.identity import identity_of
 
     domain = identity_of(project.config.newsletter).domain
-    section = project.config.dkim
-    return load_signer(section, project.root, from_domain=domain, announce=announce, in_processes=in_processes)
+    return load_signer(project.config.dkim, project.root, from_domain=domain, announce=announce)
 
 
 @contextmanager

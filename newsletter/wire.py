@@ -29,7 +29,11 @@ class GarbageError(ConnectionError):
 
 
 class Wire:
-    """Read bounded lines before a deadline; smtplib takes it for its socket and its file alike."""
+    """Read bounded lines before a deadline; smtplib takes it for its socket and its file alike.
+
+    The socket does not block: it is asked first and waited for only where it must be, which is two calls of the system
+    a message fewer than with a timeout of its own, and as many chances fewer that another thread takes over.
+    """
 
     def __init__(self, sock: socket.socket, timeout: float) -> None:
         self.sock = sock
@@ -37,20 +41,32 @@ class Wire:
         self._buffer = bytearray()
         self._deadline = 0.0
         self._room = 0
-        self._limit = -1.0
-        self._poll: select.poll | None = None
+        self._poll = select.poll()
+        self._would_read: tuple[type[OSError], ...] = (BlockingIOError,)
+        self._would_write: tuple[type[OSError], ...] = (BlockingIOError,)
+        self._is_secure = False
+        sock.setblocking(False)
+        self._poll.register(sock, select.POLLIN)
         self._allow(timeout)
 
     def write(self, octets: bytes, seconds: float) -> None:
         """Write ``octets`` within ``seconds``; raise OSError when the connection is gone or does not take them."""
         self._allow(seconds)
-        self._limit_waits(seconds)
-        self.sock.sendall(octets)
+        sent = self._send(octets)
+        while sent < len(octets):
+            sent += self._send(memoryview(octets)[sent:])
 
     def secure(self, context: "ssl.SSLContext", host: str) -> "ssl.SSLSocket":
         """Go on over TLS; return the secured socket. Raises OSError, or ValueError for a name that no host has."""
-        self._limit_waits(self.timeout)
+        import ssl
+
+        self.sock.settimeout(self.timeout)
         self.sock = secured = context.wrap_socket(self.sock, server_hostname=host)
+        secured.setblocking(False)
+        # Either may be wanted for either: TLS renews its keys when it likes (RFC 8446 section 4.6.3).
+        self._would_read = (BlockingIOError, ssl.SSLWantReadError)
+        self._would_write = (BlockingIOError, ssl.SSLWantWriteError)
+        self._is_secure = True
         return secured
 
     def sendall(self, octets: bytes) -> None:
@@ -60,36 +76,26 @@ class Wire:
     def readline(self, _limit: int = -1) -> bytes:
         """Return one line with its end; raise OSError when there is none in time, or it is longer than any reply."""
         searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
+        while not (end := self._buffer.find(b"\n", searched) + 1):
             searched = len(self._buffer)
             if searched > _LINE_MAX:
                 raise GarbageError(f"a line of more than {_LINE_MAX} octets")
-            self._limit_waits(self._seconds_left())
             self._fill()
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        self._room -= len(line)
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        self._room -= end
         if self._room < 0:
             raise GarbageError(f"a reply of more than {_REPLY_MAX} octets")
         return line
 
     def has_answer(self) -> bool:
         """Tell whether the relay has spoken unasked, without waiting; raise OSError when it has hung up."""
-        import ssl
-
-        if isinstance(self.sock, ssl.SSLSocket):  # what came over the network may be less than a byte of an answer
-            self._limit_waits(0)
-            with suppress(BlockingIOError, ssl.SSLWantReadError):
-                self._fill()
-        elif self._can_read():
-            self._fill()
+        if self._is_secure:  # what came over the network may be less than a byte of an answer
+            with suppress(*self._would_read):
+                self._take()
+        elif self._poll.poll(0):
+            self._take()
         return bool(self._buffer)
-
-    def _can_read(self) -> bool:
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.sock, select.POLLIN)
-        return bool(self._poll.poll(0))
 
     def close(self) -> None:
         """Close the socket; smtplib calls this too, and twice does no harm."""
@@ -98,9 +104,6 @@ class Wire:
     def read_reply(self, stage: Stage, seconds: float) -> Reply:
         """Read one reply, of one or more lines that must agree on the code (RFC 5321 section 4.2.1)."""
         self._allow(seconds)
-        if not self._buffer:
-            self._limit_waits(seconds)
-            self._fill()
         line = self.readline()
         if line[3:4] == b" ":
             # Most replies are one line, and most of those were said before.
@@ -124,22 +127,43 @@ class Wire:
         self._deadline = time.monotonic() + seconds
         self._room = _REPLY_MAX
 
-    def _limit_waits(self, seconds: float) -> None:
-        if seconds != self._limit:  # each change asks the kernel
-            self.sock.settimeout(seconds)
-            self._limit = seconds
+    def _send(self, octets: bytes | memoryview) -> int:
+        """Return how many octets went, 0 where it had to wait first."""
+        try:
+            return self.sock.send(octets)
+        except self._would_write:
+            self._wait_for(select.POLLOUT)
+        except self._would_read:
+            self._wait_for(select.POLLIN)
+        return 0
 
     def _fill(self) -> None:
+        """Wait for octets, and take them."""
+        if not self._is_secure:  # else octets may be in hand that no call of the system knows of
+            self._wait_for(select.POLLIN)
+        try:
+            self._take()
+        except self._would_read:
+            self._wait_for(select.POLLIN)
+        except self._would_write:
+            self._wait_for(select.POLLOUT)
+
+    def _take(self) -> None:
         chunk = self.sock.recv(8192)
         if not chunk:
             raise ConnectionResetError("the relay closed the connection")
         self._buffer += chunk
 
-    def _seconds_left(self) -> float:
+    def _wait_for(self, what: int) -> None:
+        """Wait until the socket can be read or written; raise TimeoutError at the deadline."""
         left = self._deadline - time.monotonic()
-        if left <= 0:
+        if what != select.POLLIN:
+            self._poll.modify(self.sock, what)
+        is_ready = left > 0 and self._poll.poll(left * 1000)
+        if what != select.POLLIN:
+            self._poll.modify(self.sock, select.POLLIN)
+        if not is_ready:
             raise TimeoutError("timed out")
-        return left
 
 
 @lru_cache(maxsize=64)

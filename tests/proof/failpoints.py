@@ -7,6 +7,7 @@ point: before and after each statement of the database (commits are statements),
 a socket, before and after each read of one, and connecting.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -183,15 +184,18 @@ def _mined(points: Points, method: Any, name: str) -> Any:
 
 
 def _arm_sockets(points: Points) -> None:
-    sendall, recv, connect = socket.socket.sendall, socket.socket.recv, socket.socket.connect
+    send, recv, connect = socket.socket.send, socket.socket.recv, socket.socket.connect
 
-    def mined_sendall(self: socket.socket, octets: bytes, *flags: int) -> None:
+    def mined_send(self: socket.socket, octets: bytes, *flags: int) -> int:
         points.reach("before write")
         half = len(octets) // 2
-        sendall(self, octets[:half], *flags)
+        sent = send(self, octets[:half], *flags)
         points.reach("amid write")
-        sendall(self, octets[half:], *flags)
+        if sent == half:
+            with contextlib.suppress(BlockingIOError):  # the first half has gone all the same
+                sent += send(self, octets[half:], *flags)
         points.reach("after write")
+        return sent
 
     def mined_recv(self: socket.socket, *args: int) -> bytes:
         points.reach("before read")
@@ -204,7 +208,7 @@ def _arm_sockets(points: Points) -> None:
         connect(self, address)
         points.reach("after connect")
 
-    socket.socket.sendall = mined_sendall  # type: ignore[method-assign, assignment]
+    socket.socket.send = mined_send  # type: ignore[method-assign, assignment]
     socket.socket.recv = mined_recv  # type: ignore[method-assign, assignment]
     socket.socket.connect = mined_connect  # type: ignore[method-assign]
 

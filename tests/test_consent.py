@@ -197,7 +197,7 @@ def queries_of(box, act) -> list[tuple[str, ...]]:
     class Spy:
         def __getattr__(self, name):
             inner = getattr(database, name)
-            if name not in ("row", "rows", "change", "change_each"):
+            if name not in ("row", "rows", "change", "change_each", "change_at_once"):
                 return inner
 
             def spied(query, /, *args, **parameters):

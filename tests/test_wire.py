@@ -119,5 +119,5 @@ def test_a_relay_that_says_nothing_times_out_and_can_be_asked_without_a_wait(tls
 def test_a_relay_that_hangs_up_is_noticed(tls, tmp_path):
     with a_wire(tls, tmp_path) as (wire, relay):
         relay.close()
-        with pytest.raises(OSError, match="closed|EOF|reset|violation"):
+        with pytest.raises(OSError, match=r"closed|EOF|reset|violation"):
             wire.read_reply(Stage.MAIL, 20)

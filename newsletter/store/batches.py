@@ -1,4 +1,4 @@
-"""Run one statement of PostgreSQL for many sets of parameters in one round trip, by libpq's pipeline itself.
+"""Run statements of PostgreSQL for many sets of parameters in one round trip, by libpq's pipeline itself.
 
 psycopg's ``executemany`` does the same by way of its cursors and adapters, in twice to three times the processor time,
 which was more than all else that a send does for a message. Here are numbers, texts, bytes and NULL only, which is what
@@ -18,6 +18,8 @@ import psycopg
 from psycopg import pq
 from psycopg.errors import error_from_result
 
+Batch = tuple[str, Sequence[Mapping[str, object]]]
+"""A statement, and the sets of parameters that it is run with, one after the other."""
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _NUMBERS = itertools.count()
 _INT8, _BYTEA, _BY_CONTEXT = 20, 17, 0
@@ -44,18 +46,18 @@ class Batches:
         self._poll = select.poll()
         self._statements: dict[str, _Statement] = {}
 
-    def run(self, sql: str, sets: Sequence[Mapping[str, object]]) -> list[bool]:
-        """Run ``sql``, with parameters as ``%(name)s``, once for each set; tell for each whether it touched a row.
+    def run(self, batches: Sequence[Batch]) -> list[list[bool]]:
+        """Run each statement, with parameters as ``%(name)s``, once for each of its sets; tell which touched a row.
 
-        Call it in a transaction. Raises psycopg.Error as the driver does, and TypeError for a value of another kind.
+        Call it in a transaction, or let the first statement begin one and the last end it. What follows a failure is
+        not run. Raises psycopg.Error as the driver does, and TypeError for a value of another kind.
         """
-        statement = self._statements.get(sql) or self._prepare(sql, sets[0])
-        rows = [[_written(each[name]) for name in statement.parameters] for each in sets]
+        rows = [row for sql, sets in batches if sets for row in self._rows(sql, sets)]
         pgconn = self._pgconn
         try:
             pgconn.enter_pipeline_mode()
-            for row in rows:
-                pgconn.send_query_prepared(statement.name, row)
+            for name, values in rows:
+                pgconn.send_query_prepared(name, values)
             pgconn.pipeline_sync()
             results = self._await_answers()
             pgconn.exit_pipeline_mode()
@@ -64,7 +66,13 @@ class Batches:
             raise
         for result in results:
             _raise_failure(result)
-        return [bool(result.command_tuples) for result in results]
+        touched = (bool(result.command_tuples) for result in results)
+        return [list(itertools.islice(touched, len(sets))) for _, sets in batches]
+
+    def _rows(self, sql: str, sets: Sequence[Mapping[str, object]]) -> list[tuple[bytes, list[bytes | None]]]:
+        """Return the prepared statement's name and the values, for each set."""
+        statement = self._statements.get(sql) or self._prepare(sql, sets[0])
+        return [(statement.name, [_written(each[name]) for name in statement.parameters]) for each in sets]
 
     def _prepare(self, sql: str, example: Mapping[str, object]) -> _Statement:
         """Prepare a statement; numbers are bigint throughout, texts are what the statement takes them for."""

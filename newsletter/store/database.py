@@ -18,7 +18,7 @@ bound parameters. A line ``-- dialect: postgresql`` marks a text that stands for
 import datetime as dt
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,8 @@ from newsletter.store.dialect import SQLITE
 from newsletter.store.lock import HeldLock
 
 Row = tuple[Any, ...]
+Batch = tuple[str, Sequence[Mapping[str, object]]]
+"""A query by its name, and the sets of parameters that it is run with, one after the other."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -74,6 +76,12 @@ class Database(Protocol):
 
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
+
+    def change_at_once(self, batches: Sequence[Batch], /) -> list[list[bool]]:
+        """Run several statements as ``change_each`` does, in this order, in one transaction and as fast as can be.
+
+        They are committed when it returns, unless a transaction is open already.
+        """
 
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
         """Run a statement once for each set of parameters, as fast as the driver can."""

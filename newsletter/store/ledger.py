@@ -30,6 +30,8 @@ _RECORDS = {
     (State.TRANSMITTING, Event.LOSE): "lose_transmitting",
 }
 _RECORD_QUERIES = {move: f"{query}@{move[0]}" for move, query in _RECORDS.items()}
+_ACCEPT = _RECORD_QUERIES[State.TRANSMITTING, Event.ACCEPT]
+_MARK = f"mark_delivery@{State.CLAIMED}"
 
 
 class Ledger:
@@ -95,25 +97,41 @@ class Ledger:
         ACCEPT takes a row to SENT; REFUSE to FAILED, with a suppression where the address is bad for good; LOSE to
         IN_DOUBT after the mark, to PENDING before it; DEFER to PENDING, due by ``delivery.next_attempt``, or on to
         FAILED where that gives up. Trouble of the connection charges nothing: the row is due again at once. Every
-        reply but an acceptance on the first try is kept in the log of attempts. A local part in the text of a reply is
-        masked.
+        reply but an acceptance on the first try is kept in the log of attempts, and so is every reply to a row that was
+        no longer this owner's, which may take a commit of its own. A local part in the text of a reply is masked.
         """
         micros = to_micros(now)
         ways = [via] * len(marks) if isinstance(via, str) else via
-        with self._database.transaction():
-            held = self._record(owner, results, now)
-            if any(result.outcome.event in _REOPENING for result in results):
-                self._sweep(send_id, micros)
-            touched = self._database.change_each(
-                f"mark_delivery@{State.CLAIMED}",
-                (
-                    _key(delivery) | {"owner": owner, "now": micros, "via": by or None}
-                    for delivery, by in zip(marks, ways, strict=True)
-                ),
-            )
+        entries = [_entry(owner, result, now) for result in results]
+        marking = [
+            _key(delivery) | {"owner": owner, "now": micros, "via": by or None}
+            for delivery, by in zip(marks, ways, strict=True)
+        ]
+        if all(entry.is_plain for entry in entries):
+            held, touched = self._accept_and_mark(entries, marking)
+        else:
+            with self._database.transaction():
+                held = self._record(entries)
+                if any(result.outcome.event in _REOPENING for result in results):
+                    self._sweep(send_id, micros)
+                touched = self._database.change_each(_MARK, marking)
         marked = frozenset(delivery.subscriber_id for delivery in itertools.compress(marks, touched))
         unrecorded = tuple(result for result, is_held in zip(results, held, strict=True) if not is_held)
         return Advance(marked, unrecorded)
+
+    def _accept_and_mark(
+        self, entries: "Sequence[_Entry]", marking: Sequence[Mapping[str, object]]
+    ) -> tuple[list[bool], list[bool]]:
+        """Record acceptances on the first try and mark rows, at once; return what held, and what was marked.
+
+        So goes nearly every message, and none of it is logged, unless a row turns out to be no longer ours.
+        """
+        held, touched = self._database.change_at_once(
+            [(_ACCEPT, [entry.values for entry in entries]), (_MARK, marking)]
+        )
+        if not all(held):
+            self._database.change_each("log_attempt", _logged(entries, held))
+        return held, touched
 
     def release_deliveries(
         self,
@@ -275,14 +293,12 @@ class Ledger:
 
     # -- parts of the moves, inside an open transaction ---------------------------------------------------------------
 
-    def _record(self, owner: str, results: Sequence[Result], now: dt.datetime) -> list[bool]:
+    def _record(self, entries: "Sequence[_Entry]") -> list[bool]:
         """Record results, and tell for each whether the owner still held its row; the log keeps replies in any case."""
-        entries = [_entry(owner, result, now) for result in results]
         held: list[bool] = []
         for query, alike in itertools.groupby(entries, key=lambda entry: entry.query):
             held += self._database.change_each(query, [entry.values for entry in alike])
-        logged = (entry.log_values(is_held) for entry, is_held in zip(entries, held, strict=True))
-        self._database.change_each("log_attempt", [values for values in logged if values])
+        self._database.change_each("log_attempt", _logged(entries, held))
         recorded = list(itertools.compress(entries, held))
         self._database.change_each(
             f"expire_delivery@{State.PENDING}", [entry.expiry_values() for entry in recorded if entry.is_given_up]
@@ -348,10 +364,16 @@ class _Entry:
     values: Mapping[str, object]
     is_given_up: bool
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it is an acceptance on the first try, of which the row itself says everything."""
+        delivery = self.result.delivery
+        return self.query == _ACCEPT and not (delivery.attempts or delivery.doubts)
+
     def log_values(self, is_held: bool) -> Mapping[str, object] | None:
         """Return what the log keeps of it: everything but the plain acceptance on the first try."""
-        delivery, event = self.result.delivery, self.result.outcome.event
-        if is_held and event is Event.ACCEPT and not (delivery.attempts or delivery.doubts):
+        event = self.result.outcome.event
+        if is_held and self.is_plain:
             return None
         reason = mask_addresses(self.result.reason) if is_held else "this run held the row no longer"
         return {**self.values, "event": event, "reason": reason}
@@ -363,6 +385,12 @@ class _Entry:
     def suppression_values(self) -> Mapping[str, object]:
         """Return the parameters that suppress the recipient."""
         return {**self.values, "reason": SuppressionReason.HARD_BOUNCE, "note": self.values["reply"] or ""}
+
+
+def _logged(entries: Sequence[_Entry], held: Sequence[bool]) -> list[Mapping[str, object]]:
+    """Return what the log keeps of results, by whether their rows were still held."""
+    logged = (entry.log_values(is_held) for entry, is_held in zip(entries, held, strict=True))
+    return [values for values in logged if values]
 
 
 def _entry(owner: str, result: Result, now: dt.datetime) -> _Entry:

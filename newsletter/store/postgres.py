@@ -12,7 +12,7 @@ means, and the words for errors (``postgres_errors``).
 import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +21,7 @@ from psycopg.types.numeric import Int8Dumper
 
 from newsletter.errors import BusyError, ConfigError, StoreError
 from newsletter.store.batches import Batches
-from newsletter.store.database import EVERYBODY, Row, load_queries
+from newsletter.store.database import EVERYBODY, Batch, Row, load_queries
 from newsletter.store.dialect import POSTGRESQL, postgres_query, postgres_schema
 from newsletter.store.postgres_errors import connection_error, connection_parts, lost_commit, shown_url, store_error
 from newsletter.store.schema import check_schema, latest_schema, load_migrations
@@ -29,6 +29,7 @@ from newsletter.store.schema import check_schema, latest_schema, load_migrations
 _NAME = "newsletter"
 _OLDEST = 14
 """The first version of PostgreSQL that has every setting below."""
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _TURN, _RUN = 0x6E657773, 0x73656E64
 """The first halves of the store's advisory locks, for whoever writes and for a run; the other half is its schema."""
 _REACH = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000"}
@@ -169,7 +170,28 @@ class PostgresDatabase:
         if not sets:
             return []
         with self.transaction():
-            return self._batches.run(self._queries[name], sets)
+            return self._batches.run([(self._queries[name], sets)])[0]
+
+    def change_at_once(self, batches: Sequence[Batch], /) -> list[list[bool]]:
+        """Run several statements as ``change_each`` does, in a run from BEGIN to COMMIT in one round trip."""
+        with self._lock, self._translated:
+            if self._is_writing or not self._run_owner:  # a connection that is dead is made anew at a first statement
+                with self.transaction():
+                    return [self.change_each(name, sets) for name, sets in batches]
+            try:
+                return self._commit_at_once([(self._queries[name], sets) for name, sets in batches])
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _commit_at_once(self, batches: list[Batch]) -> list[list[bool]]:
+        turn: Batch = ("SELECT pg_advisory_xact_lock(%(turn)s)", [{"turn": self._key(_TURN)}])
+        try:
+            return self._batches.run([(_BEGIN, [{}]), turn, *batches, ("COMMIT", [{}])])[2:-1]
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise lost_commit(error, self.where) from error
+            raise
 
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
         """Run a statement once for each set of parameters, as fast as the driver can."""
@@ -249,7 +271,7 @@ class PostgresDatabase:
         return run()
 
     def _begin(self) -> None:
-        sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({self._key(_TURN)})"
+        sql = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key(_TURN)})"
         self._first(lambda: self._connection.execute(sql))
 
     def _commit(self) -> None:

@@ -10,13 +10,13 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
 from newsletter.errors import StoreError, StoreUnavailableError
-from newsletter.store.database import EVERYBODY, Row, load_queries
+from newsletter.store.database import EVERYBODY, Batch, Row, load_queries
 from newsletter.store.dialect import SQLITE
 from newsletter.store.lock import RunLock, lock_path
 from newsletter.store.schema import check_schema, latest_schema, load_migrations
@@ -141,6 +141,12 @@ class SqliteDatabase:
             execute = self._connection.execute  # each statement by this door: the proofs let a run die before and after
             return [execute(sql, each).rowcount > 0 for each in sets]
 
+    def change_at_once(self, batches: Sequence[Batch], /) -> list[list[bool]]:
+        """Run several statements as ``change_each`` does, in one transaction."""
+        with self.transaction():
+            execute = self._connection.execute
+            return [[execute(self._queries[name], each).rowcount > 0 for each in sets] for name, sets in batches]
+
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
         """Run a statement once for each set of parameters, as fast as the driver can."""
         names = _PARAMETER.findall(self._queries[name])
@@ -261,7 +267,10 @@ class _Transactions:
         self._lock.acquire()
         try:
             with self._translated:
-                self._are_outermost.append(self._begin())
+                is_outermost = not self._connection.in_transaction
+                if is_outermost:
+                    self._begin()
+            self._are_outermost.append(is_outermost)
         except BaseException:
             self._lock.release()
             raise
@@ -273,21 +282,18 @@ class _Transactions:
             if self._are_outermost.pop():
                 with self._translated:
                     self._end(error)
-            self._translated.__exit__(kind, error, trace)
+            if error is not None:
+                self._translated.__exit__(kind, error, trace)
         finally:
             self._lock.release()
 
-    def _begin(self) -> bool:
-        """Begin a transaction and tell that it was begun, or that one is open already."""
-        if self._connection.in_transaction:
-            return False
+    def _begin(self) -> None:
         self._check()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except BaseException:  # an interrupt may have come right behind it
             self.roll_back()
             raise
-        return True
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None:

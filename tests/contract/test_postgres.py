@@ -629,12 +629,12 @@ def test_a_batch_takes_numbers_texts_bytes_and_nothing_and_goes_on_after_a_failu
     batches = Batches(database._connection)
     with database.transaction():
         sets = [{"value": "é'\\", "key": key, "number": number} for key, number in (("schema", 7), ("no", 7))]
-        assert batches.run(sql, sets) == [True, False]
+        assert batches.run([(sql, sets)]) == [[True, False]]
         assert database._connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("é'\\",)
         with pytest.raises(TypeError, match="float: only numbers"):
-            batches.run(sql, [{"value": 1.5, "key": "schema", "number": 7}])
+            batches.run([(sql, [{"value": 1.5, "key": "schema", "number": 7}])])
         raw = "UPDATE meta SET value = encode(%(raw)s, 'hex') || coalesce(%(none)s::text, '!') WHERE key = 'schema'"
-        assert batches.run(raw, [{"raw": b"\x00'\xff", "none": None}] * 2) == [True, True]
+        assert batches.run([(raw, [{"raw": b"\x00'\xff", "none": None}] * 2), (sql, [])]) == [[True, True], []]
         assert database._connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == ("0027ff!",)
         database._connection.execute("UPDATE meta SET value = %s WHERE key = 'schema'", [str(latest_schema())])
 

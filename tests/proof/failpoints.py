@@ -166,6 +166,7 @@ def _arm_psycopg(points: Points) -> None:
         (Cursor, "executemany"),
         (Cursor, "copy"),
         (Batches, "run"),
+        (Batches, "_await_answers"),
         (Connection, "commit"),
         (Connection, "rollback"),
     ):

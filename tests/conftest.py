@@ -14,10 +14,17 @@ settings.register_profile("newsletter", deadline=None, suppress_health_check=[He
 settings.load_profile("newsletter")
 
 GOLDEN = Path(__file__).parent / "golden"
+LONGEST = ("test_failpoints.py", "test_web_browser.py", "test_preview_browser.py", "test_cron.py", "test_chaos.py")
+"""What a worker of pytest begins with, file by file: the files that take long, so that none is left at the end."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-goldens", action="store_true", help="write the golden files from what the code makes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def shared_postfix() -> Iterator[Any]:
 
 @pytest.fixture
 def postfix(shared_postfix: Any) -> Any:
-    """Return a real Postfix without any mail (``postfix_server``); the module of the test is marked ``ON_POSTFIX``."""
+    """Return a real Postfix without any mail (``postfix_server``)."""
     shared_postfix.empty()
     return shared_postfix
 

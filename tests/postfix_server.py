@@ -10,7 +10,7 @@ Some users get no mail, whatever their number:
 
 A return path at one of ``domains`` whose user has a mailbox gets its DSNs into that Maildir. The server wants root and
 Debian's package ``postfix``; ``missing_reason`` says what is not there. The fixture ``postfix`` of ``conftest`` shares
-one server among the tests of a worker; mark their module with ``pytestmark = ON_POSTFIX``, so that they share a worker.
+one server among the tests of a worker.
 """
 
 import contextlib
@@ -29,7 +29,6 @@ from typing import Self
 import pytest
 from certificates import Certificate, make_certificate
 
-ON_POSTFIX = pytest.mark.xdist_group("postfix")
 HOST = "127.0.0.1"
 DOMAINS = ("readers.test", "example.org", "news.example.org")
 """All of them its own: what tests say of ``example.org`` stays here."""

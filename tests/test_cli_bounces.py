@@ -13,7 +13,6 @@ from bounce_mails import CASES
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from newsroom import REPOSITORY, Newsroom, assert_told
-from postfix_server import ON_POSTFIX
 from smtp_server import SmtpServer
 
 ORDINARY = b"From: ann@example.org\nTo: editors@news.example.org\nSubject: hello\n\nGood issue.\n"
@@ -209,7 +208,6 @@ def test_settings_that_may_not_stand(room, lines, told):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@ON_POSTFIX
 def test_a_real_postfix_returns_mail_and_the_reader_is_suppressed(tmp_path, postfix):
     room = Newsroom(tmp_path / "weekly")
     mail = postfix.maildir("bounces")

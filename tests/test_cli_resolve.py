@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from newsroom import Newsroom, assert_told
-from postfix_server import ON_POSTFIX
 from smtp_server import SmtpServer
 
 import newsletter.cli.sending
@@ -220,7 +219,6 @@ class Cutter:
                 client.sendall(octets)
 
 
-@ON_POSTFIX
 def test_the_log_of_a_real_postfix_settles_what_it_took(tmp_path, postfix):
     room = approved(tmp_path, *(f"{name}@readers.test" for name in ("ann", "bob", "ghost")))
     with Cutter(postfix) as cutter:

@@ -9,7 +9,7 @@ import dkim
 import pytest
 from dkim_vectors import ED25519_PEM, RSA_PEM
 from newsroom import Newsroom
-from postfix_server import ON_POSTFIX, PostfixServer, running_sink
+from postfix_server import PostfixServer, running_sink
 from proof.scene import (
     IDENTITY,
     Clock,
@@ -32,7 +32,6 @@ from newsletter.model import Recipient
 from newsletter.sender import run_send
 from newsletter.tokens import SAMPLE_KEYS
 
-pytestmark = ON_POSTFIX
 ADDED = re.compile(rb"(?:(?:Return-Path|X-Original-To|Delivered-To|Received): .*\n(?:[ \t].*\n)*)+")
 """What Postfix puts before a message."""
 

@@ -12,7 +12,6 @@ from test_images import make_png
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
-pytestmark = pytest.mark.xdist_group("chromium")
 SLUG = "2026-11-25"
 LONG = BODY + "\n![A crane](images/a.png)\n\n" + "\n\n".join(f"Paragraph {number} of the mail." for number in range(60))
 LONG += "\n\nRead [more](#).\n"

@@ -22,8 +22,6 @@ from newsletter.reports import Ending
 from newsletter.store import LedgerRow
 from newsletter.unreliable import Taken
 
-shared = pytest.mark.xdist_group("rehearsal")
-"""Keep what looks at the one rehearsal in one process."""
 START = dt.datetime(2026, 11, 25, 8, tzinfo=dt.UTC)
 SLUG = "2026-11-25"
 
@@ -58,7 +56,6 @@ def done(tmp_path_factory):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@shared
 def test_promises_hold(done):
     assert done.holds
     assert done.is_finished
@@ -67,7 +64,6 @@ def test_promises_hold(done):
     assert done.comparison.unnamed == ()
 
 
-@shared
 def test_each_fault_ends_as_it_must(done):
     ends = {fault: {str(state): count for state, count in counts.items()} for fault, counts in done.ends.items()}
     failing = {Fault.DEFERRED, Fault.UNKNOWN, Fault.POLICY}
@@ -75,7 +71,6 @@ def test_each_fault_ends_as_it_must(done):
     assert set(done.dealt) == set(Fault)
 
 
-@shared
 def test_the_account_is_that_of_the_faults(done):
     failed = sum(done.dealt[fault] for fault in (Fault.DEFERRED, Fault.UNKNOWN, Fault.POLICY))
     assert (done.account.planned, done.account.failed, done.account.sent) == (60, failed, 60 - failed)
@@ -86,7 +81,6 @@ def test_the_account_is_that_of_the_faults(done):
     assert done.answers["refused"] == done.dealt[Fault.POLICY]
 
 
-@shared
 def test_whoever_got_it_twice_is_named_and_got_the_same(done):
     assert len(done.comparison.repeated) == done.dealt[Fault.SWALLOWED] > 0
     for each in done.comparison.repeated:
@@ -94,7 +88,6 @@ def test_whoever_got_it_twice_is_named_and_got_the_same(done):
         assert each.message_id.endswith("@news.example.org>")
 
 
-@shared
 def test_runs_are_those_of_cron_and_take_days_without_waiting(done):
     assert done.runs[0].after < CRON
     assert [run.after // CRON for run in done.runs] == sorted({run.after // CRON for run in done.runs})
@@ -104,7 +97,6 @@ def test_runs_are_those_of_cron_and_take_days_without_waiting(done):
     assert sum(run.recorded for run in done.runs) == done.answers.total()
 
 
-@shared
 def test_equal_seeds_come_to_equal_ends(tmp_path, done):
     again = perform(tmp_path, recipients=60, share=Fraction(1, 2), seed=3)
     assert (again.dealt, again.ends, again.account) == (done.dealt, done.ends, done.account)
@@ -315,7 +307,6 @@ def test_rehearsal_imports_no_compiler_library(tmp_path):
     assert answer.out.splitlines()[-1] == "0 set()"
 
 
-@shared
 def test_counts_are_of_the_sender_s_answers(done):
     assert set(done.answers) <= {"accepted", "deferred", "refused", "refused for good", "in doubt", "nothing mailed"}
     assert Counter(done.answers)["deferred"] >= done.dealt[Fault.GREYLISTED] + 2 * done.dealt[Fault.FULL]

@@ -18,7 +18,6 @@ from newsletter.tokens import Purpose, Token, expiry_hour, parse_keys, sign
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
-pytestmark = pytest.mark.xdist_group("chromium")
 TOPICS = '{retail = "Shops", beauty = "Beauty"}'
 LISTS = '{newsletter = "Every week", monthly = "The best of the month"}'
 

@@ -14,7 +14,6 @@ from newsletter.store.postgres import PostgresDatabase
 from .kinds import Postgres
 from .test_safety import READS, WRITES, let_a_newer_send_begin, scene
 
-pytestmark = pytest.mark.xdist_group("lost_server")
 __all__ = ["scene"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.wheel, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.wheel
 REPOSITORY = Path(__file__).parents[2]
 _OFFLINE = re.compile("connection broken|NewConnectionError|Temporary failure in name resolution|ConnectTimeout")
 

@@ -54,20 +54,27 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool, variants:
         command += ["--out", folder, "--json", *(["--approved"] if approved_only else [])]
         command += [*(f"--topics={variant}" for variant in variants), "--", str(path.resolve())]
         try:
-            child = subprocess.run(  # noqa: S603
-                command,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=CHILD_SECONDS,
-                env=child_environment(),
-                check=False,
-            )
+            child = run_child(command, CHILD_SECONDS)
         except subprocess.TimeoutExpired:
             raise InputError(f"{path}: compiling took more than {CHILD_SECONDS} s and was stopped") from None
         if child.returncode:
             raise _child_error(path, child)
         return _read_frozen(json.loads(child.stdout), Path(folder) / path.stem / "edition.json")
+
+
+def run_child(command: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end and return what it said; raise subprocess.TimeoutExpired."""
+    import subprocess
+
+    return subprocess.run(  # noqa: S603
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=seconds,
+        env=child_environment(),
+        check=False,
+    )
 
 
 def _child_error(path: Path, child: "subprocess.CompletedProcess[str]") -> NewsletterError:

@@ -29,6 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_compiler() -> Iterator[None]:
+    """Let commands that run in this process compile without loading the compiler each time (``warm_compiler``)."""
+    import warm_compiler
+
+    warm_compiler.allow()
+    yield
+    warm_compiler.stop()
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
     """Compare bytes with ``tests/golden/NAME``, or write them there with ``--rewrite-goldens``."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_compiler
 from smtp_server import SmtpServer
 
 from newsletter.cli import run
@@ -93,13 +94,15 @@ class Newsroom:
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, project: bool = True) -> Answer:
-        """Run a command in this process."""
+        """Run a command in this process; what it starts to compile an issue is forked from a warm process."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
                 patch.delenv(name)
             for name, value in self.environ.items():
                 patch.setenv(name, value)
+            if compiler := warm_compiler.current():
+                patch.setattr("newsletter.freezer.run_child", compiler.run_child)
             code = run([*self._before(project), *arguments])
         return Answer(code, out.getvalue(), err.getvalue())
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from email import message_from_bytes
+from functools import partial
 
 import pytest
 from certificates import make_certificate
@@ -17,6 +18,7 @@ from newsroom import BODY, CONFIG, REPOSITORY, Answer, Newsroom, assert_told
 from smtp_server import SmtpServer
 
 import newsletter.cli.sending
+import newsletter.store
 from newsletter.receiver import Receiver
 from newsletter.store import open_store
 
@@ -378,7 +380,9 @@ def test_store_in_a_folder_that_is_not_there_is_told(room):
     assert_told(room.run("send", SLUG), 75, "nowhere/newsletter.db", "[store] url")
 
 
-def test_locked_store_is_75(approved, receiver):
+def test_locked_store_is_75(approved, receiver, monkeypatch):
+    # A command waits ten seconds for another; a tenth of one is as good here.
+    monkeypatch.setattr(newsletter.store, "open_store", partial(open_store, timeout_s=0.1))
     holder = sqlite3.connect(approved.root / "newsletter.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:

@@ -64,6 +64,8 @@ class SmtpServer:
     commands: list[str] = field(default_factory=list, init=False)
     """Every command line of every session, in order."""
     sessions: int = field(default=0, init=False)
+    strikes: int = field(default=0, init=False)
+    """How often it fell silent, or spoke too slowly ever to come to an end."""
 
     def __post_init__(self) -> None:
         self._faults: dict[str, list[_Fault]] = {}
@@ -148,6 +150,7 @@ class SmtpServer:
         """Say nothing at ``stage`` until the test is over."""
 
         def act(_session: "_Session") -> None:
+            self.strikes += 1
             self._closing.wait()
             raise _HangUp
 
@@ -163,6 +166,7 @@ class SmtpServer:
         """Answer ``stage`` one octet at a time, ``pause`` seconds apart, without ever coming to an end."""
 
         def act(session: "_Session") -> None:
+            self.strikes += 1
             while not self._closing.wait(pause):
                 session.write(b"2")
             raise _HangUp

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 
 import pytest
+from impatience import end_waits
 from sender_world import START, World, mailed, make_edition, message_id, people
 from smtp_server import FEATURES, SmtpServer
 
@@ -262,11 +263,11 @@ PLAIN = tuple(feature for feature in FEATURES if feature != "PIPELINING")
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data", "quit"])
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
 def test_fault_before_the_dot_is_charged_to_nobody(world, features, stage, fault, monkeypatch):
-    monkeypatch.setattr("newsletter.smtp._QUIT_TIMEOUT", 0.2)
     with SmtpServer(features=features) as server:
+        end_waits(monkeypatch, lambda: server.strikes)
         world.plan(*people(3))
         getattr(server, fault)(stage, after=1 if stage in ("mail", "rcpt", "data") else 0)
-        report = world.run(server, timeout=0.4 if fault == "stall_at" else 20)
+        report = world.run(server)
         assert (report.ending, report.account.sent) == (Ending.FINISHED, 3)
         assert {row.attempts for row in world.rows().values()} == {1}
         assert {row.doubts for row in world.rows().values()} == {0}
@@ -287,10 +288,11 @@ def test_lost_amid_the_message_reaches_everyone_once(world, server):
 
 
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
-def test_lost_after_the_dot_is_in_doubt_and_sent_once_more(world, server, fault):
+def test_lost_after_the_dot_is_in_doubt_and_sent_once_more(world, server, fault, monkeypatch):
+    end_waits(monkeypatch, lambda: server.strikes)
     world.plan(*people(3))
     getattr(server, fault)("dot", after=1)
-    report = world.run(server, dot_timeout=0.4 if fault == "stall_at" else 20)
+    report = world.run(server)
     assert (report.ending, report.account.sent, report.account.open) == (Ending.WAITING, 2, 1)
     assert world.run(server).recorded == 0
     world.clock.forward(minutes=5)
@@ -400,10 +402,11 @@ def test_relay_that_vanishes_amid_a_send_charges_nobody(world, server):
 
 @pytest.mark.parametrize("fault", ["close_at", "stall_at", "shut_at"])
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data"])
-def test_relay_that_always_fails_ends_the_run(world, server, stage, fault):
+def test_relay_that_always_fails_ends_the_run(world, server, stage, fault, monkeypatch):
+    end_waits(monkeypatch, lambda: server.strikes)
     world.plan(*people(20))
     getattr(server, fault)(stage, times=None)
-    report = world.run(server, timeout=0.3 if fault == "stall_at" else 20)
+    report = world.run(server)
     assert report.ending is Ending.UNAVAILABLE
     assert report.reason
     assert (report.account.open, server.dotted) == (20, [])

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from certificates import make_certificate
+from impatience import end_waits
 from smtp_server import FEATURES, SmtpServer
 
 from newsletter.config import SmtpSection
@@ -351,10 +352,11 @@ def test_lost_answer_to_the_dot_takes_the_begun_message_along(fault):
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
-def test_fault_at_a_begun_message_is_proven_unsent(stage, fault):
+def test_fault_at_a_begun_message_is_proven_unsent(stage, fault, monkeypatch):
     with SmtpServer() as server:
+        end_waits(monkeypatch, lambda: server.strikes)
         getattr(server, fault)(stage, after=1)
-        ann, bob = chain(server, message(), message("bob@example.org"), timeout=0.5 if fault == "stall_at" else 20)
+        ann, bob = chain(server, message(), message("bob@example.org"))
         if isinstance(bob, Lost):
             assert (bob.stage, bob.in_doubt) == (Stage(stage), False)
         else:
@@ -378,26 +380,29 @@ def test_withheld_dot_of_a_begun_message_is_never_written():
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
-def test_lost_before_the_dot_is_proven_unsent(server, stage, fault):
+def test_lost_before_the_dot_is_proven_unsent(server, stage, fault, monkeypatch):
+    end_waits(monkeypatch, lambda: server.strikes)
     getattr(server, fault)(stage)
-    [lost] = transact(server, timeout=0.5 if fault == "stall_at" else 20)
+    [lost] = transact(server)
     assert (lost.stage, lost.in_doubt) == (Stage(stage), False)
     assert lost.reason
     assert server.dotted == []
 
 
 @pytest.mark.parametrize("fault", ["drop_before_dot", "stall_at"])
-def test_lost_amid_the_message_is_proven_unsent(server, fault):
+def test_lost_amid_the_message_is_proven_unsent(server, fault, monkeypatch):
+    end_waits(monkeypatch, lambda: server.strikes)
     server.drop_before_dot() if fault == "drop_before_dot" else server.stall_at("body")
-    [lost] = transact(server, message(content=BIG), timeout=1, before_dot=lambda: pytest.fail("the mark was asked"))
+    [lost] = transact(server, message(content=BIG), before_dot=lambda: pytest.fail("the mark was asked"))
     assert (lost.stage, lost.in_doubt) == (Stage.DATA, False)
     assert server.dotted == []
 
 
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
-def test_lost_after_the_dot_is_in_doubt(server, fault):
+def test_lost_after_the_dot_is_in_doubt(server, fault, monkeypatch):
+    end_waits(monkeypatch, lambda: server.strikes)
     getattr(server, fault)("dot")
-    [lost] = transact(server, dot_timeout=0.5 if fault == "stall_at" else 20)
+    [lost] = transact(server)
     assert (lost.stage, lost.in_doubt) == (Stage.DOT, True)
     assert len(server.dotted) == 1
 
@@ -468,7 +473,7 @@ def test_final_dot_waits_ten_minutes_at_the_least(server):
 
 
 def test_silent_quit_is_no_error(server, monkeypatch):
-    monkeypatch.setattr("newsletter.smtp._QUIT_TIMEOUT", 0.2)
+    end_waits(monkeypatch, lambda: server.strikes)
     server.stall_at("quit")
     assert transact(server)[0].code == 250
 

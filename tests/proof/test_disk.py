@@ -224,7 +224,7 @@ def test_store_that_another_holds_too_long(store, held_at, connections, tmp_path
                 held.append(len(relay.dots))
 
         with Relay(on_dot=see) as relay:
-            with open_scene(url, timeout_s=0.3) as mine, pytest.raises(StoreError, match="held by another"):
+            with open_scene(url, timeout_s=0.1) as mine, pytest.raises(StoreError, match="held by another"):
                 run_free(mine, send_id, make_setup(connector(relay.port), Clock(), connections))
             is_over.set()
             holder.join()

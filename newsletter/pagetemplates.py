@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from newsletter.config import ThemeSection
-from newsletter.templating import shipped_templates
+from newsletter.templating import kept_code, shipped_templates
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -32,6 +32,7 @@ def open_templates(own: Path) -> "ImmutableSandboxedEnvironment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=kept_code("pages"),
     )
     del environment.filters["safe"]
     return environment

@@ -7,12 +7,13 @@ knows MJML or the theme.
 
 import bisect
 import datetime as dt
+import functools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from newsletter.errors import Place, Problem, TemplateError
@@ -30,6 +31,7 @@ from newsletter.model import (
 )
 
 if TYPE_CHECKING:
+    from jinja2.bccache import Bucket, BytecodeCache
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -39,6 +41,8 @@ _PLAIN = re.compile(r"[\w #%,.'\"()+/*:-]*")
 _REPR = re.compile(r"RichText\(html=.*, place=Place\(file=", re.DOTALL | re.IGNORECASE)
 """Match rich text that a filter or an operator made a string."""
 _MARK = re.compile("\x00([^\x00\x01]*)\x01([0-9]+)\x00")
+_KEPT_MAX = 500
+"""Templates whose code is kept at the most."""
 _VALUES = frozenset({Issue, Section, Article, Group, Image})
 
 Test = Callable[[object], bool]
@@ -82,6 +86,30 @@ def shipped_templates() -> Path:
     package = Path(__file__).parent
     beside = package / "templates"
     return beside if beside.is_dir() else package.parent / "templates"
+
+
+@functools.cache
+def kept_code(*kind: str) -> "BytecodeCache":
+    """Return what this process compiled of templates in environments of this ``kind``, which must be set up alike.
+
+    A template is found by its file and its very text. To compile the shipped ones takes longer than all else in
+    making a mail; a process that makes several of them, each with its own environment, does it once.
+    """
+    from jinja2 import BytecodeCache
+
+    class KeptCode(BytecodeCache):
+        def __init__(self) -> None:
+            self._kept: dict[tuple[str, str], CodeType | None] = {}
+
+        def load_bytecode(self, bucket: "Bucket") -> None:
+            bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+        def dump_bytecode(self, bucket: "Bucket") -> None:
+            if len(self._kept) >= _KEPT_MAX:  # a preview goes on for days, and its templates change
+                self._kept.clear()
+            self._kept[bucket.key, bucket.checksum] = bucket.code
+
+    return KeptCode()
 
 
 class _Collector:
@@ -164,6 +192,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=list(extensions),
+            bytecode_cache=None if extensions else kept_code("issues", *sorted(self._tests)),
         )
         # Content comes as rich text that was cleaned; no other string may become markup.
         del environment.filters["safe"]

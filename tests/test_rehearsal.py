@@ -111,7 +111,7 @@ def test_without_faults_one_run_does_it_all(tmp_path):
 
 
 def test_where_doubts_pile_up_the_send_pauses_and_is_resumed(tmp_path):
-    done = perform(tmp_path, recipients=120, share=Fraction(1))
+    done = perform(tmp_path, recipients=90, share=Fraction(1))
     assert done.holds
     paused = [run.reason for run in done.runs if run.ending is Ending.PAUSED]
     assert paused

@@ -3,10 +3,18 @@ import threading
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
 
 from newsletter.errors import Place, TemplateError
 from newsletter.model import Article, RichText, Slot, marker
-from newsletter.templating import Templates, content_token, replace_markers, shipped_templates, slot_token
+from newsletter.templating import (
+    Templates,
+    content_token,
+    kept_code,
+    replace_markers,
+    shipped_templates,
+    slot_token,
+)
 
 HERE = Place("issues/x.md", 3)
 NONCE = "n0123456789abcdef"
@@ -137,6 +145,31 @@ def test_a_changed_file_is_read_again(project):
     assert templates.render("main.mjml.j2", {}, NONCE, ()).text == "one"
     write(project, "main.mjml.j2", "another")
     assert templates.render("main.mjml.j2", {}, NONCE, ()).text == "another"
+
+
+def test_a_template_is_compiled_once_for_all_environments_of_a_kind(project, monkeypatch):
+    compiled, usual = [], Environment.compile
+
+    def note_and_compile(environment, source, name, *rest):
+        compiled.append(name)
+        return usual(environment, source, name, *rest)
+
+    monkeypatch.setattr(Environment, "compile", note_and_compile)
+    write(project, "main.mjml.j2", "{{ x }} {% if x is odd_one %}odd{% endif %}")
+    for x in ("one", "two"):
+        assert render(project, {"x": x}, tests={"odd_one": lambda x: x == "one"}).text.startswith(x)
+    assert compiled == ["main.mjml.j2"]
+    assert "odd_one" in problem(project, {"x": "one"}).message, "an environment without that test is of another kind"
+    write(project, "main.mjml.j2", "another")
+    assert render(project).text == "another"
+
+
+def test_the_code_that_is_kept_has_its_bounds(project, monkeypatch):
+    monkeypatch.setattr("newsletter.templating._KEPT_MAX", 2)
+    for number in range(5):
+        write(project, "main.mjml.j2", f"{number}")
+        assert render(project).text == f"{number}"
+    assert len(kept_code("issues")._kept) <= 2
 
 
 def test_macros_of_an_imported_file_see_the_context_of_each_rendering(project):

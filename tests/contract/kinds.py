@@ -1,8 +1,10 @@
 """Each kind of database, with what tests must do to a store by other means than its own."""
 
 import contextlib
+import functools
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,7 +73,9 @@ class Sqlite:
         self._made = 0
 
     def fresh(self) -> str:
-        return self.bare()
+        url = self.bare()
+        Path(url.removeprefix("sqlite:///")).write_bytes(_empty_sqlite())
+        return url
 
     def bare(self) -> str:
         self._made += 1
@@ -209,6 +213,15 @@ class Postgres:
 
     def is_idle(self, store: Store) -> bool:
         return store.database._connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+@functools.cache
+def _empty_sqlite() -> bytes:
+    """Return the file of a store that holds nothing; to copy it takes a tenth of the time of making it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "newsletter.db"
+        open_store(f"sqlite:///{path}").close()
+        return path.read_bytes()
 
 
 _WATCH = """

@@ -63,15 +63,23 @@ class Clinic(Newsroom):
         return next(each for each in findings if each["check"] == check and each["level"] != "ok")
 
 
+@pytest.fixture(scope="module")
+def dkim_key(tmp_path_factory) -> bytes:
+    """Make a key as the documents say."""
+    key = tmp_path_factory.mktemp("dkim") / "dkim.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    return key.read_bytes()
+
+
 @pytest.fixture
-def clinic(tmp_path):
+def clinic(tmp_path, dkim_key):
     certificate = make_certificate(tmp_path)
     relay = SmtpServer(security="starttls", certificate=certificate, users={"weekly": "secret"})
     with DnsServer() as dns, relay:
         clinic = Clinic(tmp_path / "weekly", dns, relay)
         (tmp_path / "ca.pem").rename(clinic.root / "ca.pem")
         key = clinic.root / "dkim.pem"
-        subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+        key.write_bytes(dkim_key)
         key.chmod(0o600)
         clinic.write("newsletter.toml", CONFIG + '\n[dkim.keys]\ns2026 = "dkim.pem"\n' + WATCHED)
         for name in ("new", "cur", "tmp"):

@@ -95,17 +95,19 @@ def _ours(
     sqlite = partial(on_sqlite, folder)
     best = _best_connections(sqlite, Mailing(store="", count=count, port=port), choices)
     ours = Mailing(store="", count=count, port=port, connections=best)
+    signed = replace(ours, dkim=str(key))
+    signed = replace(signed, connections=_best_connections(sqlite, signed, choices))
     ways = {
         "ours": ours,
         "usual": replace(ours, connections=USUAL),
         "one": replace(ours, connections=1),
-        "dkim": replace(ours, dkim=str(key)),
+        "dkim": signed,
         "tls": replace(ours, port=tls_port, ca_file=str(certificate.ca_file)),
         "plain": replace(ours, port=plain_port),
     }
     sides: dict[str, Side] = {name: partial(sqlite, mailing) for name, mailing in ways.items()}
     sides["signing"] = partial(_printed, [sys.executable, str(_HERE / "signing.py"), "--alone", str(count)], count)
-    chosen = f"{best} on SQLite"
+    chosen = f"{best} on SQLite, {signed.connections} with signatures"
     if not missing_reason():
         postgres = partial(_on_postgres, stack.enter_context(_postgres()))
         best = _best_connections(postgres, ours, choices)

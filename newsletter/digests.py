@@ -24,6 +24,7 @@ from newsletter.issue import decode_issue, parse_issue
 from newsletter.issuelines import Grammar, IssueText, read_issue_text
 from newsletter.model import Approval, Issue
 from newsletter.pickboard import plain_words
+from newsletter.precompiled import keep_compiled
 from newsletter.scaffold import next_number, send_at_line, write_new
 from newsletter.selecting import SINCE, read_rules
 from newsletter.sources import LoadedIssue, read_issue_file, source_digest, source_words
@@ -120,6 +121,7 @@ def make_digest(
             sources=source_words(project, compiled.images),
         )
     )
+    keep_compiled(store, loaded.issue, source, compiled.images, compiled.edition)
     words = f"{slug}: made with {count} {'article' if count == 1 else 'articles'}, approved by {digest.by}"
     return Made(
         loaded.path, words, filled.troubles, tuple(finding.as_problem() for finding in few_of_each(report.warnings))

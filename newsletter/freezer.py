@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from newsletter.childprocess import child_environment
 from newsletter.config import Project
 from newsletter.errors import ConfigError, InputError, NewsletterError, NotAllowedError
-from newsletter.model import Edition
-from newsletter.variants import NO_SECTIONS, TopicalSections
+from newsletter.model import Edition, Issue
+from newsletter.variants import NO_SECTIONS, WHOLE, TopicalSections, topical_sections
 
 if TYPE_CHECKING:
     import subprocess
@@ -59,7 +59,9 @@ def freeze_issue(project: Project, path: Path, *, approved_only: bool, variants:
             raise InputError(f"{path}: compiling took more than {CHILD_SECONDS} s and was stopped") from None
         if child.returncode:
             raise _child_error(path, child)
-        return _read_frozen(json.loads(child.stdout), Path(folder) / path.stem / "edition.json")
+        answer = json.loads(child.stdout)
+        files = {WHOLE: str(Path(folder) / path.stem / "edition.json"), **answer["variants"]}
+        return frozen_from(answer, {name: Path(file).read_text(encoding="utf-8") for name, file in files.items()})
 
 
 def run_child(command: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
@@ -88,21 +90,30 @@ def _child_error(path: Path, child: "subprocess.CompletedProcess[str]") -> Newsl
     return InputError(words or f"{path}: compiling failed")
 
 
-def _read_frozen(answer: dict[str, Any], edition: Path) -> FrozenIssue:
+def facts_of(issue: Issue) -> dict[str, object]:
+    """Return what an issue says of its send, as JSON has it; ``frozen_from`` reads it."""
+    return {
+        "audience": issue.audience,
+        "send_at": issue.send_at.isoformat() if issue.send_at else None,
+        "not_after": issue.not_after.isoformat() if issue.not_after else None,
+        "sections": topical_sections(issue).topics,
+    }
+
+
+def frozen_from(answer: Mapping[str, Any], editions: Mapping[str, str]) -> FrozenIssue:
+    """Return the issue whose facts and digest are in ``answer``; editions are JSON by variant, the whole one ``""``."""
     from newsletter.edition import edition_from_json
 
+    read = {variant: edition_from_json(content) for variant, content in editions.items()}
     return FrozenIssue(
-        edition=edition_from_json(edition.read_text(encoding="utf-8")),
+        edition=read.pop(WHOLE),
         source_digest=answer["source_digest"],
         approved=answer["approved"],
         send_at=_instant(answer["send_at"]),
         not_after=_instant(answer["not_after"]),
         audience=answer["audience"],
         sections=TopicalSections(tuple(map(tuple, answer["sections"]))),
-        variants={
-            variant: edition_from_json(Path(file).read_text(encoding="utf-8"))
-            for variant, file in answer["variants"].items()
-        },
+        variants=read,
     )
 
 

@@ -111,6 +111,16 @@ def load_images(project: Project, loaded: LoadedIssue) -> tuple[LocalImage, ...]
     return (*images.values(), logo) if logo and logo.src not in images else tuple(images.values())
 
 
+def load_named_images(project: Project, folder: Path, names: Sequence[str]) -> tuple[LocalImage, ...]:
+    """Read the images of these names as ``load_images`` reads those of an issue in ``folder``; raises as it does."""
+    logo = _load_logo(project)
+    loaded = (
+        logo if logo and name == logo.src else _load_image(project, folder, Image(name, "", Place(str(folder))))
+        for name in names
+    )
+    return tuple(loaded)
+
+
 def _load_logo(project: Project) -> LocalImage | None:
     src = project.config.theme.logo
     if not is_local_image(src):
@@ -161,15 +171,21 @@ def source_digest(project: Project, loaded: LoadedIssue, images: Sequence[LocalI
     Its slug is part of it: a copy of an approved file is not approved. ``images`` are those that were loaded already.
     Raises IssueError for images that cannot be used, TemplateError for a template that cannot be read.
     """
+    shown = load_images(project, loaded) if images is None else images
+    return text_digest(project, loaded.issue.slug, loaded.text, shown)
+
+
+def text_digest(project: Project, slug: str, text: str, images: Sequence[LocalImage]) -> str:
+    """Return the source digest of the issue ``slug`` of this text, which shows these images, without parsing it."""
     digest = hashlib.sha256()
-    for name, content in _sources(project, loaded, load_images(project, loaded) if images is None else images):
+    for name, content in _sources(project, slug, text, images):
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _sources(project: Project, loaded: LoadedIssue, images: Sequence[LocalImage]) -> Iterator[tuple[str, bytes]]:
-    yield f"issue {loaded.issue.slug}", without_approval(loaded.text).encode()
+def _sources(project: Project, slug: str, text: str, images: Sequence[LocalImage]) -> Iterator[tuple[str, bytes]]:
+    yield f"issue {slug}", without_approval(text).encode()
     for image in images:
         yield f"image {image.src}", image.content
     for name, path in effective_templates(project).items():

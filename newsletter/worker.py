@@ -23,6 +23,7 @@ from newsletter.glance import front_matter_of, is_near, is_over
 from newsletter.launch import next_step
 from newsletter.model import Issue
 from newsletter.opening import OpeningRules, Step
+from newsletter.precompiled import find_compiled
 from newsletter.schedule import Verdict, due
 from newsletter.store import IssueFile, Result, Segment, Send, SendPlan, Store, find_store
 from newsletter.subscriptions import DEFAULT_LIST, default_list
@@ -325,7 +326,7 @@ def freeze_approved(project: Project, store: Store, path: Path, now: dt.datetime
     Otherwise say which line changed.
     """
     try:
-        frozen = freeze_issue(project, path, approved_only=True)
+        frozen = find_compiled(project, store, path) or freeze_issue(project, path, approved_only=True)
         missing = missing_variants(store, frozen, now)
         return freeze_issue(project, path, approved_only=True, variants=missing) if missing else frozen
     except NotAllowedError as error:
@@ -366,7 +367,9 @@ def plan_issue(store: Store, frozen: FrozenIssue, now: dt.datetime) -> Send:
         send_at=frozen.send_at,
         not_after=frozen.not_after,
     )
-    return store.sends.plan_send(plan, now)
+    send = store.sends.plan_send(plan, now)
+    store.issues.drop_compiled(frozen.edition.issue)
+    return send
 
 
 @dataclass(frozen=True, slots=True)

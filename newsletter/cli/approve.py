@@ -121,6 +121,7 @@ def _refuse_unsendable(project: "Project", found: _Candidate) -> int:
 
 def _approve(app: App, project: "Project", found: _Candidate, by: str, now: "dt.datetime") -> dict[str, str]:
     """Write the approval into the file and the store, and return who it is by and what of."""
+    from newsletter.precompiled import keep_compiled
     from newsletter.sources import approve_issue, source_digest, source_words
     from newsletter.store import StoredApproval
 
@@ -143,6 +144,7 @@ def _approve(app: App, project: "Project", found: _Candidate, by: str, now: "dt.
                 sources=source_words(project, images),
             )
         )
+        keep_compiled(store, found.issue, digest, images, found.compiled.edition)
     return {"source_digest": digest, "by": approval.by}
 
 

@@ -57,7 +57,7 @@ def command(
     if as_json:
         shown = {variant: str(path / "edition.json") for variant, path in variants.items()}
         warnings = [str(finding.as_problem()) for finding in report.findings]
-        echo_json(_as_json(built, seconds) | {"warnings": warnings, "sections": sections.topics, "variants": shown})
+        echo_json(_as_json(built, seconds) | {"warnings": warnings, "variants": shown})
         return
     for finding in few_of_each(report.findings):
         app.warn(finding.as_problem())
@@ -72,15 +72,15 @@ def command(
 
 
 def _as_json(built: "Build", seconds: float) -> dict[str, object]:
+    from newsletter.freezer import facts_of
+
     edition, issue = built.compiled.edition, built.loaded.issue
     return {
         "issue": edition.issue,
         "edition_digest": edition.digest,
         "source_digest": built.source_digest,
         "approved": issue.approved is not None and issue.approved.digest == built.source_digest,
-        "audience": issue.audience,
-        "send_at": issue.send_at.isoformat() if issue.send_at else None,
-        "not_after": issue.not_after.isoformat() if issue.not_after else None,
+        **facts_of(issue),
         "files": {path.name: str(path) for path in built.files},
         "bytes": {path.name: path.stat().st_size for path in built.files},
         "seconds": round(seconds, 4),

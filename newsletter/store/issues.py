@@ -1,4 +1,4 @@
-"""Keep what is known about issue files: approvals with the approved text, and a cache of their front matter."""
+"""Keep what is known about issue files: approvals, what was compiled then, and a cache of their front matter."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from newsletter.store.records import IssueFile, StoredApproval
 
 
 class Issues:
-    """Read and write approvals and the cache of issue files."""
+    """Read and write approvals, what they were compiled to, and the cache of issue files."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,6 +49,21 @@ class Issues:
             at=from_micros(row[4]),
             sources=json.loads(row[5]) if row[5] else {},
         )
+
+    def keep_compiled(self, issue: str, source_digest: str, content: str) -> None:
+        """Keep what an issue was compiled to when this digest was approved, in place of what was kept of it before."""
+        self._database.change(
+            "keep_compiled", issue=storable(issue), source_digest=source_digest, content=storable(content)
+        )
+
+    def find_compiled(self, issue: str, source_digest: str) -> str:
+        """Return what was kept under this digest, ``""`` where nothing was."""
+        row = self._database.row("find_compiled", issue=storable(issue), source_digest=source_digest)
+        return str(row[0]) if row else ""
+
+    def drop_compiled(self, issue: str) -> None:
+        """Forget what an issue was compiled to: its send has it now."""
+        self._database.change("drop_compiled", issue=storable(issue))
 
     def load_issue_files(self) -> Mapping[str, IssueFile]:
         """Return every remembered issue file by its name."""

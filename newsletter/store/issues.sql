@@ -1,4 +1,4 @@
--- Queries of issues.py: approvals, and the cache of issue files.
+-- Queries of issues.py: approvals, what they were compiled to, and the cache of issue files.
 
 -- name: insert_approval
 INSERT INTO approvals (issue, source_digest, content, approved_by, approved_at, sources)
@@ -7,6 +7,16 @@ VALUES (:issue, :source_digest, :content, :approved_by, :approved_at, :sources)
 -- name: latest_approval
 SELECT issue, source_digest, content, approved_by, approved_at, sources
   FROM approvals WHERE issue = :issue ORDER BY id DESC LIMIT 1
+
+-- name: keep_compiled
+INSERT INTO compiled_issues (issue, source_digest, content) VALUES (:issue, :source_digest, :content)
+ON CONFLICT (issue) DO UPDATE SET source_digest = excluded.source_digest, content = excluded.content
+
+-- name: find_compiled
+SELECT content FROM compiled_issues WHERE issue = :issue AND source_digest = :source_digest
+
+-- name: drop_compiled
+DELETE FROM compiled_issues WHERE issue = :issue
 
 -- name: load_issue_files
 SELECT name, mtime_ns, size, send_at, verdict FROM issue_files ORDER BY name

@@ -126,6 +126,13 @@ CREATE TABLE approvals (
 
 CREATE INDEX approvals_issue ON approvals (issue, id);
 
+-- What an issue was compiled to when it was approved the last time, until it is frozen: a JSON object (precompiled.py).
+CREATE TABLE compiled_issues (
+    issue TEXT NOT NULL PRIMARY KEY,
+    source_digest TEXT NOT NULL,
+    content TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- One mailing of an issue; planned is the size of its audience when it was frozen.
 CREATE TABLE sends (
     id INTEGER PRIMARY KEY,

@@ -47,6 +47,18 @@ def test_the_latest_approval_counts_and_repeating_it_changes_nothing(world):
     assert issues.latest_approval("2026-12-02") is None
 
 
+def test_the_latest_compilation_is_kept_until_it_is_dropped(world):
+    issues = world.store.issues
+    assert issues.find_compiled("a", "d1") == ""
+    issues.keep_compiled("a", "d1", "first")
+    issues.keep_compiled("b", "d1", "of another")
+    issues.keep_compiled("a", "d2", "second")
+    assert (issues.find_compiled("a", "d1"), issues.find_compiled("a", "d2")) == ("", "second")
+    issues.drop_compiled("a")
+    issues.drop_compiled("a")
+    assert (issues.find_compiled("a", "d2"), issues.find_compiled("b", "d1")) == ("", "of another")
+
+
 def test_issue_files_are_remembered_until_they_change_or_go(world):
     issues = world.store.issues
     first = IssueFile(name="a.md", mtime_ns=2**62, size=10, send_at=NOW, verdict="due")

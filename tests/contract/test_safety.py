@@ -94,6 +94,8 @@ WRITES: dict[str, Callable] = {
     "choices.resume_subscriber": lambda s, w: s.choices.resume_subscriber(w.asking, NOW, BY_OPERATOR),
     "editions.save_edition": lambda s, w: s.editions.save_edition(edition("fr"), NOW),
     "issues.record_approval": lambda s, w: s.issues.record_approval(APPROVAL),
+    "issues.keep_compiled": lambda s, w: s.issues.keep_compiled("i", "d", "{}"),
+    "issues.drop_compiled": lambda s, w: s.issues.drop_compiled("kept"),
     "issues.remember_issue_files": lambda s, w: s.issues.remember_issue_files([FILE], gone=["b.md"]),
     "sends.plan_send": lambda s, w: s.sends.plan_send(
         SendPlan(issue="next", list_ids=(1,), editions={"": 1}, source_digest="d"), NOW
@@ -202,6 +204,7 @@ READS: dict[str, Callable] = {
     "ledger.load_attempts": lambda s, w: s.ledger.load_attempts(w.sending, w.doubtful),
     "identity.load_identity": lambda s, w: s.identity.load_identity(),
     "identity.check_address_key": lambda s, w: s.identity.check_address_key(KEY),
+    "issues.find_compiled": lambda s, w: s.issues.find_compiled("kept", "d"),
     "buckets.load_buckets": lambda s, w: s.buckets.load_buckets(NOW),
     "bounces.find_state": lambda s, w: s.bounces.find_state(w.sending, 1),
     "bounces.load_kept": lambda s, w: s.bounces.load_kept(),
@@ -221,6 +224,7 @@ def scene(world) -> Iterator[SimpleNamespace]:
     world.store.subscribers.suppress_address("gus@g.example", SuppressionReason.REQUEST, NOW)
     store.identity.load_identity()
     store.buckets.save_buckets({"domain": NOW})
+    store.issues.keep_compiled("kept", "d", "{}")
     sending = world.sending("ann", "bob", "cyd", "dan", "eve")
     claimed, marked, doubtful, bounced = world.claim(sending, limit=4)
     world.mark(sending, [marked, doubtful, bounced])

@@ -1,8 +1,8 @@
 """Measure how time, memory and the ledger grow from 1,000 recipients to 1,000,000, through the command that people run.
 
-Each size is a project of its own, whose subscribers are taken in first; then ``newsletter send SLUG --yes`` compiles,
-plans and sends to Postfix's smtp-sink. Messages are small: what is measured is the ledger and the memory, which do not
-depend on how long a text is. ``plot.py`` draws the figures.
+Each size is a project of its own, whose subscribers are taken in first; then ``newsletter send SLUG --yes`` plans and
+sends to Postfix's smtp-sink what ``newsletter approve`` compiled. Messages are small: what is measured is the ledger and
+the memory, which do not depend on how long a text is. ``plot.py`` draws the figures.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ from pathlib import Path
 from corpus import make_project, plain_issue
 from mailing import recipients
 from measure import Figure, Report, Sample, Samples, Target, newsletter_command, output_of, time_figure, timed
-from memory import edition_bytes, run_at_peak, store_bytes
+from memory import compiled_bytes, edition_bytes, run_at_peak, store_bytes
 from sink import sinking
 
 from newsletter.config import Project
@@ -44,7 +44,7 @@ def _measure(folder: Path, count: int, port: int, *, is_largest: bool) -> list[F
     imported = _take_in(project, count)
     newsletter = [*newsletter_command(), "--project", str(project.root)]
     output_of([*newsletter, "approve", _SLUG], folder)
-    before = store_bytes(project)
+    before = store_bytes(project) - compiled_bytes(project)
     smtp = {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": "none", "HELO": "client"}
     environ = {f"NEWSLETTER_SMTP__{key}": value for key, value in smtp.items()}
     peak = run_at_peak(project, folder, ["send", _SLUG, "--yes", "--late", "--json"], environ)
@@ -70,10 +70,15 @@ def _measure(folder: Path, count: int, port: int, *, is_largest: bool) -> list[F
             text=f"{count:,} recipients: peak of the process that sends",
             value=peak.own,
             unit="B",
+        ),
+        plain("memory.child", "peak of its largest child process, 0 where it had none", peak.children, "B"),
+        Figure(
+            name=f"{name}.memory.together",
+            text=f"{count:,} recipients: the most that all of our processes had at one time",
+            value=peak.together,
+            unit="B",
             target=target.get("memory"),
         ),
-        plain("memory.compile", "peak of the child process that compiled the issue before", peak.children, "B"),
-        plain("memory.together", "the most that both had at one time", peak.together, "B"),
         plain("ledger", "bytes of the ledger for each", left / count, "B"),
     ]
 

@@ -1,8 +1,8 @@
 """Measure how time, memory and the ledger grow from 1,000 recipients to 1,000,000, through the command that people run.
 
 Each size is a project of its own, whose subscribers are taken in first; then ``newsletter send SLUG --yes`` plans and
-sends to Postfix's smtp-sink what ``newsletter approve`` compiled. Messages are small: what is measured is the ledger and
-the memory, which do not depend on how long a text is. ``plot.py`` draws the figures.
+sends what ``newsletter approve`` compiled, to Postfix's smtp-sink. Messages are small: what is measured is the ledger
+and the memory, which do not depend on how long a text is. ``plot.py`` draws the figures.
 """
 
 import datetime as dt

@@ -63,7 +63,7 @@ class Postbox:
 
     @property
     def office(self) -> PostOffice:
-        smtp = SmtpSection(host=self.server.host, port=self.server.port, security="none", helo="me", timeout=5)
+        smtp = SmtpSection(host=self.server.host, port=self.server.port, security="none", helo="me", timeout=60)
         return PostOffice(
             frame=self.frame,
             limits=self.limits,

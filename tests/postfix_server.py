@@ -16,6 +16,7 @@ one server among the tests of a worker.
 import contextlib
 import getpass
 import os
+import random
 import re
 import shutil
 import socket
@@ -121,8 +122,12 @@ def skip_or_fail(reason: str) -> None:
 
 
 def free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that is free, and that no connection of another test takes before a server listens there."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, max(lowest, 11_000))
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 class PostfixServer:

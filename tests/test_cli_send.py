@@ -2,20 +2,22 @@
 
 import dataclasses
 import os
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from email import message_from_bytes
 from functools import partial
+from pathlib import Path
 
 import pytest
 from certificates import make_certificate
 from newsroom import BODY, CONFIG, REPOSITORY, Answer, Newsroom, assert_told
 from smtp_server import SmtpServer
+from webfront import wait_for
 
 import newsletter.cli.sending
 import newsletter.store
@@ -419,7 +421,9 @@ def test_signal_lets_the_message_in_hand_finish(approved, number):
             text=True,
         )
         held.wait_for_first_dot()
+        waits = waits_of(process.pid)
         process.send_signal(number)
+        wait_for(lambda: waits_of(process.pid) > waits, what="the signal did not arrive")
         held.let_go()
         out, err = process.communicate(timeout=60)
     answer = Answer(process.returncode, out, err)
@@ -440,7 +444,7 @@ class _HeldServer:
 
         def act(session) -> None:
             self._arrived.set()
-            self._free.wait(30)
+            self._free.wait(60)
             session.write(b"250 2.0.0 taken\r\n")
 
         server._add("dot", act, 1, 0)
@@ -449,8 +453,13 @@ class _HeldServer:
         assert self._arrived.wait(60)
 
     def let_go(self) -> None:
-        time.sleep(0.2)  # for the signal to arrive
         self._free.set()
+
+
+def waits_of(pid: int) -> int:
+    """Return how often the main thread of a process has begun to wait: once more when it has handled a signal."""
+    status = Path(f"/proc/{pid}/task/{pid}/status").read_text()
+    return int(re.search(r"(?m)^voluntary_ctxt_switches:\s+(\d+)", status)[1])
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(approved, receiver):

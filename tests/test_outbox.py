@@ -132,7 +132,7 @@ def test_the_postman_outlives_a_relay_that_is_down(box, caplog):
     assert box.store.outbox.count_mails() == 1
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=60.0):
     import time
 
     end = time.monotonic() + seconds

@@ -15,7 +15,7 @@ def now() -> dt.datetime:
 
 
 def look(server, security="none", folder=None, **options) -> RelayLook:
-    section = SmtpSection(host="127.0.0.1", port=server.port, security=security, helo="client", timeout=5, **options)
+    section = SmtpSection(host="127.0.0.1", port=server.port, security=security, helo="client", timeout=60, **options)
     return look_at_relay(section, folder, now)
 
 

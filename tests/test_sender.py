@@ -110,7 +110,7 @@ def test_one_commit_records_a_reply_and_marks_the_next(world, server):
     stop = threading.Event()
 
     def look():
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         with open_store(f"sqlite:///{world.path}") as store:
             while time.monotonic() < deadline and len(server.dotted) < 2:
                 time.sleep(0.01)
@@ -644,7 +644,7 @@ def start_child(world, server, folder) -> subprocess.Popen:
     )
 
 
-def wait_until(condition, seconds=30.0):
+def wait_until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

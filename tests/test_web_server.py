@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -156,12 +155,13 @@ def test_what_was_answered_is_in_the_store_whatever_happens_next(room, relay):
 
 def test_a_request_in_hand_is_answered_before_the_end_and_none_is_begun_after(room):
     with served(room.root, room.environ) as server:
-        slow = socket.create_connection((server.host, server.port), 20)
+        slow = socket.create_connection((server.host, server.port), 60)
         body = b"email=ann%40example.org"
         kind = "Content-Type: application/x-www-form-urlencoded"
-        head = f"POST /subscribe HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-        slow.sendall(head.encode() + body[:5])
-        time.sleep(0.3)
+        head = f"POST /subscribe HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {len(body)}\r\n"
+        slow.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert slow.recv(65536).startswith(b"HTTP/1.1 100"), "the server has it in hand"
+        slow.sendall(body[:5])
         ended: list[int] = []
         thread = threading.Thread(target=lambda: ended.append(server.end()))
         thread.start()
@@ -170,7 +170,7 @@ def test_a_request_in_hand_is_answered_before_the_end_and_none_is_begun_after(ro
         answer = slow.recv(65536)
         assert answer.startswith(b"HTTP/1.1 200"), answer
         slow.close()
-        thread.join(20)
+        thread.join(60)
         assert ended == [0]
     with open_list(room) as store:
         assert store.outbox.count_mails() in (0, 1)

@@ -112,7 +112,7 @@ class Served:
 
     def ask(self, method: str, path: str, form: dict | None = None, headers: dict | None = None) -> tuple[int, str]:
         """Ask for one page over a connection of its own; return status and text."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         body = urlencode(form) if form is not None else None
         kind = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
         try:
@@ -151,7 +151,7 @@ def served(root: Path, environ: dict[str, str], *arguments: str) -> Iterator[Ser
         process.stdout.close()
 
 
-def wait_for(condition, seconds: float = 20.0, what: str = "it did not come"):
+def wait_for(condition, seconds: float = 60.0, what: str = "it did not come"):
     """Return what ``condition`` gives once it is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):

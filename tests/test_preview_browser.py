@@ -10,8 +10,11 @@ from newsroom import BODY, CONFIG, REPOSITORY, Newsroom
 from smtp_server import SmtpServer
 from test_images import make_png
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
+# The page asks the server, and shows what it says when it comes.
+expect = playwright.expect
+expect.set_options(timeout=20_000)
 SLUG = "2026-11-25"
 LONG = BODY + "\n![A crane](images/a.png)\n\n" + "\n\n".join(f"Paragraph {number} of the mail." for number in range(60))
 LONG += "\n\nRead [more](#).\n"
@@ -63,32 +66,33 @@ def in_frame(page, device: str, script: str):
 def test_an_editor_writes_and_the_mail_follows(scene, chromium):
     room, relay, url = scene
     page = open_page(chromium, url)
-    assert page.locator(SHOWN).count() == 2
-    assert "A crane fell" in page.inner_text("#row")
-    assert "Good morning Robin Reader." in page.frame_locator(f".phone {SHOWN}").locator("body").inner_text()
+    expect(page.locator(SHOWN)).to_have_count(2)
+    expect(page.locator("#row")).to_contain_text("A crane fell")
+    expect(page.frame_locator(f".phone {SHOWN}").locator("body")).to_contain_text("Good morning Robin Reader.")
     page.wait_for_selector("#findings button")
     in_frame(page, "desktop", "scrollTo(0, 700)")
 
     room.issue(SLUG, body=LONG, subject="A ship came in")
     page.wait_for_function("() => document.querySelector('#row').innerText.includes('A ship came in')")
     page.wait_for_function("() => document.querySelectorAll('iframe.coming').length === 0")
-    assert in_frame(page, "desktop", "scrollY") == 700, "who reads on stays at their place"
+    place = f"document.querySelector('.desktop {SHOWN}').contentWindow.scrollY"
+    page.wait_for_function(f"() => {place} === 700")  # who reads on stays at their place
 
     path = room.issue(SLUG, body=LONG.replace("Nobody", "{{ nobody }}"))
     page.wait_for_selector("#problems button")
-    assert "unknown merge field {{ nobody }}" in page.inner_text("#problems")
-    assert f"issues/{SLUG}.md:11:1" in page.inner_text("#problems")
-    assert "1 error" in page.inner_text("#status")
+    expect(page.locator("#problems")).to_contain_text("unknown merge field {{ nobody }}")
+    expect(page.locator("#problems")).to_contain_text(f"issues/{SLUG}.md:11:1")
+    expect(page.locator("#status")).to_contain_text("1 error")
     assert "A ship came in" in page.inner_text("#row"), "the last good version stays"
     page.keyboard.press("n")
     page.wait_for_selector(".lines li.error")
-    assert page.evaluate("document.activeElement.dataset.line") == "11"
+    page.wait_for_function("() => document.activeElement.dataset.line === '11'")
     path.write_text(path.read_text().replace("{{ nobody }}", "Nobody"))
     page.wait_for_selector("#problems", state="hidden")
 
     for key, where, words in (("t", "#text", "Good morning Robin Reader."), ("h", "#headers", "List-Unsubscribe:")):
         page.keyboard.press(key)
-        assert words in page.inner_text(where)
+        expect(page.locator(where)).to_contain_text(words)
     page.keyboard.press("m")
     page.get_by_label("Whose mail this is").select_option("subscriber")
     page.get_by_label("Their address").fill("bob@example.org")
@@ -98,7 +102,7 @@ def test_an_editor_writes_and_the_mail_follows(scene, chromium):
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelector('#fields').innerText.includes('Ann')")
 
-    assert page.get_by_label("Send me a proof at").input_value() == "ed@example.org"
+    expect(page.get_by_label("Send me a proof at")).to_have_value("ed@example.org")
     page.get_by_role("button", name="Send").click()
     page.wait_for_function("() => document.querySelector('#proof-line').innerText.includes('proof of')", timeout=60_000)
     assert relay.accepted[-1].rcpt_to == ("ed@example.org",)
@@ -132,7 +136,7 @@ def test_schemes_devices_and_images_are_chosen_by_keyboard(scene, chromium):
     assert set(grounds()) == set(light) | set(dark)
     page.keyboard.press("p")
     page.wait_for_function(f"() => document.querySelectorAll('{SHOWN}').length === 2")
-    assert page.locator(".phone").count() == 0
+    expect(page.locator(".phone")).to_have_count(0)
     image = "document.querySelector('.desktop iframe:not(.coming)').contentDocument.images[0]"
     page.wait_for_function(f"() => {image}?.naturalWidth === 30")
     page.keyboard.press("i")
@@ -165,7 +169,7 @@ def test_nothing_in_a_mail_runs_or_reaches_the_page(scene, chromium):
     alone = page.context.new_page()
     alone.goto(url.split("/", 3)[0] + "//" + url.split("/")[2] + frame.get_attribute("src"))
     assert alone.evaluate("window.origin") in ("null", alone.evaluate("location.origin"))
-    assert "Good morning" in alone.inner_text("body")
+    expect(alone.locator("body")).to_contain_text("Good morning")
     page.context.close()
 
 

@@ -64,8 +64,8 @@ class SmtpServer:
     commands: list[str] = field(default_factory=list, init=False)
     """Every command line of every session, in order."""
     sessions: int = field(default=0, init=False)
-    strikes: int = field(default=0, init=False)
-    """How often it fell silent, or spoke too slowly ever to come to an end."""
+    struck: set[int] = field(default_factory=set, init=False)
+    """The ports of the clients to which it fell silent, or spoke too slowly ever to come to an end."""
 
     def __post_init__(self) -> None:
         self._faults: dict[str, list[_Fault]] = {}
@@ -149,8 +149,8 @@ class SmtpServer:
     def stall_at(self, stage: str, times: int | None = 1, after: int = 0) -> None:
         """Say nothing at ``stage`` until the test is over."""
 
-        def act(_session: "_Session") -> None:
-            self.strikes += 1
+        def act(session: "_Session") -> None:
+            self.struck.add(session.client)
             self._closing.wait()
             raise _HangUp
 
@@ -166,7 +166,7 @@ class SmtpServer:
         """Answer ``stage`` one octet at a time, ``pause`` seconds apart, without ever coming to an end."""
 
         def act(session: "_Session") -> None:
-            self.strikes += 1
+            self.struck.add(session.client)
             while not self._closing.wait(pause):
                 session.write(b"2")
             raise _HangUp
@@ -217,13 +217,13 @@ class SmtpServer:
     def _listen(self) -> None:
         while not self._closing.is_set():
             try:
-                sock, _ = self._listener.accept()
+                sock, client = self._listener.accept()
             except OSError:
                 return
             with self._lock:
                 self.sessions += 1
                 self._sockets.append(sock)
-            thread = threading.Thread(target=_Session(self, sock).run, daemon=True)
+            thread = threading.Thread(target=_Session(self, sock, client[1]).run, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -231,9 +231,10 @@ class SmtpServer:
 class _Session:
     """Hold one connection and walk it through the commands."""
 
-    def __init__(self, server: SmtpServer, sock: socket.socket) -> None:
+    def __init__(self, server: SmtpServer, sock: socket.socket, client: int) -> None:
         self.server = server
         self.sock = sock
+        self.client = client
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file: BinaryIO = sock.makefile("rb")
         self.secure = False

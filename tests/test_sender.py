@@ -264,7 +264,7 @@ PLAIN = tuple(feature for feature in FEATURES if feature != "PIPELINING")
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
 def test_fault_before_the_dot_is_charged_to_nobody(world, features, stage, fault, monkeypatch):
     with SmtpServer(features=features) as server:
-        end_waits(monkeypatch, lambda: server.strikes)
+        end_waits(monkeypatch, lambda: server.struck)
         world.plan(*people(3))
         getattr(server, fault)(stage, after=1 if stage in ("mail", "rcpt", "data") else 0)
         report = world.run(server)
@@ -289,7 +289,7 @@ def test_lost_amid_the_message_reaches_everyone_once(world, server):
 
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
 def test_lost_after_the_dot_is_in_doubt_and_sent_once_more(world, server, fault, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     world.plan(*people(3))
     getattr(server, fault)("dot", after=1)
     report = world.run(server)
@@ -403,7 +403,7 @@ def test_relay_that_vanishes_amid_a_send_charges_nobody(world, server):
 @pytest.mark.parametrize("fault", ["close_at", "stall_at", "shut_at"])
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "mail", "rcpt", "data"])
 def test_relay_that_always_fails_ends_the_run(world, server, stage, fault, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     world.plan(*people(20))
     getattr(server, fault)(stage, times=None)
     report = world.run(server)

@@ -354,7 +354,7 @@ def test_lost_answer_to_the_dot_takes_the_begun_message_along(fault):
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at", "shut_at"])
 def test_fault_at_a_begun_message_is_proven_unsent(stage, fault, monkeypatch):
     with SmtpServer() as server:
-        end_waits(monkeypatch, lambda: server.strikes)
+        end_waits(monkeypatch, lambda: server.struck)
         getattr(server, fault)(stage, after=1)
         ann, bob = chain(server, message(), message("bob@example.org"))
         if isinstance(bob, Lost):
@@ -381,7 +381,7 @@ def test_withheld_dot_of_a_begun_message_is_never_written():
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
 def test_lost_before_the_dot_is_proven_unsent(server, stage, fault, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     getattr(server, fault)(stage)
     [lost] = transact(server)
     assert (lost.stage, lost.in_doubt) == (Stage(stage), False)
@@ -391,7 +391,7 @@ def test_lost_before_the_dot_is_proven_unsent(server, stage, fault, monkeypatch)
 
 @pytest.mark.parametrize("fault", ["drop_before_dot", "stall_at"])
 def test_lost_amid_the_message_is_proven_unsent(server, fault, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     server.drop_before_dot() if fault == "drop_before_dot" else server.stall_at("body")
     [lost] = transact(server, message(content=BIG), before_dot=lambda: pytest.fail("the mark was asked"))
     assert (lost.stage, lost.in_doubt) == (Stage.DATA, False)
@@ -400,7 +400,7 @@ def test_lost_amid_the_message_is_proven_unsent(server, fault, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["close_at", "reset_at", "stall_at", "garbage_at"])
 def test_lost_after_the_dot_is_in_doubt(server, fault, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     getattr(server, fault)("dot")
     [lost] = transact(server)
     assert (lost.stage, lost.in_doubt) == (Stage.DOT, True)
@@ -473,7 +473,7 @@ def test_final_dot_waits_ten_minutes_at_the_least(server):
 
 
 def test_silent_quit_is_no_error(server, monkeypatch):
-    end_waits(monkeypatch, lambda: server.strikes)
+    end_waits(monkeypatch, lambda: server.struck)
     server.stall_at("quit")
     assert transact(server)[0].code == 250
 

@@ -62,8 +62,8 @@ class _HangUp(Exception):
 class ChaosRelay:
     """Listen while the ``with`` block lasts; ``fault`` strikes once, at the first session that comes to ``stage``.
 
-    ``victim`` is the recipient whose message it struck, ``""`` where none was named yet. ``taken`` counts by recipient
-    and Message-ID what came with its dot and was not refused.
+    ``victim`` is the recipient whose message it struck, ``""`` where none was named yet; ``struck`` holds the port of
+    that client. ``taken`` counts by recipient and Message-ID what came with its dot and was not refused.
     """
 
     stage: str
@@ -72,6 +72,7 @@ class ChaosRelay:
     features: tuple[str, ...] = ("PIPELINING", "SIZE 50000000", "8BITMIME", "ENHANCEDSTATUSCODES")
     has_struck: bool = False
     victim: str = ""
+    struck: frozenset[int] = frozenset()
     sessions: int = 0
     taken: list[tuple[str, str]] = field(default_factory=list)
 
@@ -99,27 +100,28 @@ class ChaosRelay:
     def _listen(self) -> None:
         while not self.closing.is_set():
             try:
-                sock, _ = self._listener.accept()
+                sock, client = self._listener.accept()
             except OSError:
                 return
             self.sessions += 1
-            thread = threading.Thread(target=_Session(self, sock).run, daemon=True)
+            thread = threading.Thread(target=_Session(self, sock, client[1]).run, daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def strikes(self, stage: str, victim: str) -> bool:
+    def strikes(self, stage: str, victim: str, client: int) -> bool:
         """Tell whether the fault strikes here and now, which it does once."""
         with self.lock:
             if self.has_struck or stage != self.stage:
                 return False
-            self.has_struck, self.victim = True, victim
+            self.has_struck, self.victim, self.struck = True, victim, frozenset((client,))
             return True
 
 
 class _Session:
-    def __init__(self, relay: ChaosRelay, sock: socket.socket) -> None:
+    def __init__(self, relay: ChaosRelay, sock: socket.socket, client: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.relay = relay
+        self.client = client
         self.sock: socket.socket | ssl.SSLSocket = sock
         self.buffer = b""
         self.is_split = False
@@ -196,7 +198,7 @@ class _Session:
 
     def _strike(self, stage: str) -> bool:
         """Do the fault where it is due; tell whether it took the place of what the relay would say."""
-        if not self.relay.strikes(stage, self.address):
+        if not self.relay.strikes(stage, self.address, self.client):
             return False
         fault = self.relay.fault
         if stage == "handshake" and fault in ("split", "drip"):

@@ -115,7 +115,7 @@ def play(ground, certificate, stage, fault, *, connections=1, features=PIPELINED
         pytest.MonkeyPatch.context() as patch,
     ):
         if fault in ("stall", "drip"):
-            end_waits(patch, lambda: int(relay.has_struck))
+            end_waits(patch, lambda: relay.struck)
 
         def connect():
             is_endless = stage == "handshake" and fault in ("stall", "drip") and not relay.has_struck

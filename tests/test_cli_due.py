@@ -11,6 +11,8 @@ from smtp_server import SmtpServer
 
 import newsletter.cli.due
 import newsletter.cli.sending
+from newsletter.belonging import HostGuard
+from newsletter.errors import BusyError
 from newsletter.receiver import Receiver
 
 NOW = dt.datetime.now(dt.UTC)
@@ -52,6 +54,35 @@ def test_due_issue_goes_out_once(room, receiver):
     second = room.run("send", "--due")
     assert (second.code, second.out, second.err) == (0, "", "")
     assert len(receiver.messages) == 2
+
+
+def test_whether_the_store_is_a_copy_is_looked_at_under_the_runs_lock(room, receiver, monkeypatch):
+    """Else a run that counts its epoch amid the look makes the store seem restored, and cron complains."""
+    approved(room, "2026-11-25", DUE)
+    looks = []
+
+    def admit(_guard, store):
+        lock = store.run_lock("another")
+        with pytest.raises(BusyError), lock:
+            pass
+        looks.append(store)
+
+    monkeypatch.setattr(HostGuard, "admit", admit)
+    assert room.run("send", "--due").code == 0
+    assert looks
+    assert len(receiver.messages) == 2
+
+
+def test_a_run_that_finds_another_at_the_look_is_silent(room, receiver, monkeypatch):
+    approved(room, "2026-11-25", DUE)
+
+    def admit(_guard, store):
+        raise BusyError("another run holds the lock")
+
+    monkeypatch.setattr(HostGuard, "admit", admit)
+    answer = room.run("send", "--due")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    assert receiver.messages == []
 
 
 def test_script_for_cron_does_the_same(room, receiver):

@@ -160,12 +160,15 @@ class _Round:
     def _step(self, send: "Send", decision: "Decision", now: dt.datetime) -> bool:
         """Take one step; tell whether another may follow."""
         from newsletter.opening import Step
+        from newsletter.store import owner_name
         from newsletter.worker import continue_send, hold_expired
 
         store, send_id = self.store, send.send_id
         if self.shipment.setup.guard and decision.step not in (Step.EXPIRE, Step.PAUSE):
-            # Before editors are told and the send starts, not only where it is carried on.
-            self.shipment.setup.guard.admit(store)
+            # Before editors are told and the send starts, not only where it is carried on. Another run that counts its
+            # epoch amid the look would make this store seem a copy, so under the lock.
+            with store.run_lock(owner_name(now)):
+                self.shipment.setup.guard.admit(store)
         if decision.step is Step.EXPIRE:
             self.complain(hold_expired(store, send, now), FINDINGS)
         elif decision.step is Step.PAUSE:

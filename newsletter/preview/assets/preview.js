@@ -273,12 +273,15 @@ async function drawSource(wanted) {
   const { number } = state;
   const response = await fetch(`${BASE}source?file=${encodeURIComponent(file)}`);
   if (!response.ok || select.value !== file) return;
+  if (drawn.file === file && drawn.number === number) return;  // by another call, while this one waited
   const { text } = await response.json();
   const notes = [...state.failed, ...state.found].filter((note) => note.file === file);
   const lines = $("lines");
   const place = lines.scrollTop;
+  const focused = lines.contains(document.activeElement) ? document.activeElement.dataset.line : 0;
   lines.replaceChildren(...text.split("\n").map((words, index) => sourceLine(words, index + 1, notes)));
   lines.scrollTop = place;
+  if (focused) focusLine(focused);
   drawn = { ...drawn, file, number };
 }
 
@@ -295,9 +298,13 @@ function sourceLine(words, number, notes) {
 async function goTo(note) {
   choose("view", "source");
   await drawSource(note.file);
-  const line = $("lines").children[note.line - 1];
+  $("lines").children[note.line - 1]?.scrollIntoView({ block: "center" });
+  focusLine(note.line);
+}
+
+function focusLine(number) {
+  const line = $("lines").children[number - 1];
   if (!line) return;
-  line.scrollIntoView({ block: "center" });
   line.tabIndex = -1;
   line.focus({ preventScroll: true });
 }

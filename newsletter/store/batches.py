@@ -18,8 +18,8 @@ import psycopg
 from psycopg import pq
 from psycopg.errors import error_from_result
 
-Batch = tuple[str, Sequence[Mapping[str, object]]]
-"""A statement, and the sets of parameters that it is run with, one after the other."""
+from newsletter.store.database import Batch
+
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _NUMBERS = itertools.count()
 _INT8, _BYTEA, _BY_CONTEXT = 20, 17, 0

@@ -29,7 +29,7 @@ from newsletter.store.lock import HeldLock
 
 Row = tuple[Any, ...]
 Batch = tuple[str, Sequence[Mapping[str, object]]]
-"""A query by its name, and the sets of parameters that it is run with, one after the other."""
+"""A query, by its name or by its text, and the sets of parameters that it is run with, one after the other."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

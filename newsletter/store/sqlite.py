@@ -134,17 +134,13 @@ class SqliteDatabase:
 
     def change_each(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> list[bool]:
         """Run a statement once for each set of parameters, and tell for each whether it touched a row."""
-        sql, sets = self._queries[name], list(parameters)
-        if not sets:
-            return []
-        with self.transaction():
-            execute = self._connection.execute  # each statement by this door: the proofs let a run die before and after
-            return [execute(sql, each).rowcount > 0 for each in sets]
+        sets = list(parameters)
+        return self.change_at_once([(name, sets)])[0] if sets else []
 
     def change_at_once(self, batches: Sequence[Batch], /) -> list[list[bool]]:
         """Run several statements as ``change_each`` does, in one transaction."""
         with self.transaction():
-            execute = self._connection.execute
+            execute = self._connection.execute  # each statement by this door: the proofs let a run die before and after
             return [[execute(self._queries[name], each).rowcount > 0 for each in sets] for name, sets in batches]
 
     def change_all(self, name: str, parameters: Iterable[Mapping[str, object]], /) -> None:
